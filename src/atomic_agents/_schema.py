@@ -1,0 +1,3 @@
+"""The schema version that this package writes."""
+
+CURRENT_SCHEMA_VERSION = 2

@@ -1,0 +1,107 @@
+"""The storage seam: every store keeps the promises that `atomic_agents.testing.StoreContract` checks."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from atomic_agents.core.change import Change, ChangeSet, Revision
+from atomic_agents.core.errors import PathRefused
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A document's bytes and their revision; `mode` is the file's permission bits where the store has such."""
+
+    data: bytes
+    revision: Revision
+    mode: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A document in a listing. `stamp` changes whenever the document does; `modified` is seconds since 1970, UTC."""
+
+    path: str
+    size: int
+    stamp: str
+    modified: float
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What a store can do, as data."""
+
+    name: str
+    writable: bool = True
+    shared: bool = True
+    """Whether other processes see the same documents."""
+
+
+class Store(Protocol):
+    """Documents at paths. Every method raises StorageFailed where the medium fails and PathRefused for a bad path."""
+
+    @property
+    def traits(self) -> Traits:
+        """What this store can do."""
+        ...
+
+    def read(self, path: str) -> Blob | None:
+        """The document's bytes, or None where there is no document."""
+        ...
+
+    def list(self, prefix: str = "") -> Iterator[Entry]:
+        """Every document whose path starts with `prefix`, in order of path."""
+        ...
+
+    def apply(self, changes: ChangeSet) -> ChangeSet:
+        """Apply all of it or nothing, durably; return the change set that undoes it.
+
+        The undo expects the documents as this call left them, so it refuses where somebody has written since.
+
+        Raises:
+            Conflict: a document is not at its expected revision; nothing was written.
+        """
+        ...
+
+    def lock(self, name: str, *, wait: float) -> AbstractContextManager[None]:
+        """Hold `name` exclusively across processes, waiting at most `wait` seconds; a dying holder lets go.
+
+        Raises:
+            Busy: somebody else still holds it.
+        """
+        ...
+
+
+_HARD_TO_SYNC = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]')
+
+
+def check_path(path: str) -> str:
+    """Return `path` where it names something below the vault.
+
+    Raises:
+        PathRefused: empty, absolute, or with an empty, `.` or `..` segment.
+    """
+    if "\0" in path or any(part in ("", ".", "..") for part in path.split("/")):
+        raise PathRefused(f"{path!r} does not name a document in the vault", context={"path": path})
+    return path
+
+
+def check_new_path(path: str) -> str:
+    """Return `path` where every file system and sync tool can hold a new document of that name.
+
+    Raises:
+        PathRefused: as `check_path`; also control characters, a colon or another sign that Windows and sync tools
+            refuse, a segment that ends in a dot or a space, or one longer than 255 bytes.
+    """
+    for part in check_path(path).split("/"):
+        if part.endswith((".", " ")) or _HARD_TO_SYNC.search(part) or len(part.encode()) > 255:
+            raise PathRefused(f"{path!r} has a name that other systems cannot hold", context={"path": path})
+    return path
+
+
+def normal_name(name: str) -> str:
+    """`name` in the Unicode form that every file system agrees on."""
+    return unicodedata.normalize("NFC", name)

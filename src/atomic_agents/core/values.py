@@ -1,0 +1,62 @@
+"""Small values that cannot be wrong once made."""
+
+import datetime
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+Usd = Decimal
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a document, where, and what to do about it.
+
+    `line` counts from 1; 0 means the document as a whole.
+    """
+
+    path: str
+    line: int
+    message: str
+    hint: str = ""
+    severity: Severity = "error"
+
+    @property
+    def where(self) -> str:
+        """`path:line`, which editors jump to."""
+        return f"{self.path}:{self.line}" if self.line else self.path
+
+    def as_json(self) -> dict[str, object]:
+        """The problem as JSON."""
+        return {
+            "path": self.path,
+            "line": self.line,
+            "message": self.message,
+            "hint": self.hint,
+            "severity": self.severity,
+        }
+
+
+_AGENT_SEGMENT = re.compile(r"[^\W_][^\x00-\x1f\x7f/\\:]*")
+
+
+def is_agent_name(name: str) -> bool:
+    """Whether `name` may name an agent: segments split by `/`, none hidden, private or out of bounds."""
+    return all(_AGENT_SEGMENT.fullmatch(part) and not part.endswith((".", " ")) for part in name.split("/"))
+
+
+def parse_date(value: object) -> datetime.date | None:
+    """The day that front matter states, as YAML date or as text; None where it states none."""
+    if isinstance(value, datetime.datetime):
+        return value.date()
+    if isinstance(value, datetime.date):
+        return value
+    if isinstance(value, str):
+        try:
+            return datetime.date.fromisoformat(value.strip()[:10])
+        except ValueError:
+            return None
+    return None
