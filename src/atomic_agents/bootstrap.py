@@ -1,0 +1,47 @@
+"""Config to Workspace: the only module that picks adapters."""
+
+import datetime
+import os
+from collections.abc import Sequence
+
+from atomic_agents.config import Config
+from atomic_agents.core.model import Provider
+from atomic_agents.operations.workspace import Search, Workspace
+from atomic_agents.providers.library import LibraryProvider
+from atomic_agents.providers.local import LocalProvider
+from atomic_agents.providers.loopback import LoopbackProvider
+from atomic_agents.providers.quote import QuoteProvider
+from atomic_agents.providers.smollm2 import install_smollm2
+from atomic_agents.stores.files import FolderStore
+from atomic_agents.vault import layout
+
+
+def open_workspace(config: Config) -> Workspace:
+    """The workspace of a vault in a folder; the folder itself is made by the first thing that is written."""
+    store = FolderStore(config.root)
+    writable = os.access(config.root, os.W_OK)
+    return Workspace(
+        config=config,
+        store=store,
+        index_database=str(config.root / layout.INDEX_DATABASE) if writable else ":memory:",
+        make_providers=lambda search: make_providers(config, search),
+        clock=now,
+        exists=config.root.is_dir,
+        install_model=lambda _name, progress: install_smollm2(config.cache_dir, progress=progress),
+        strange=lambda: tuple(store.strange()),
+    )
+
+
+def make_providers(config: Config, search: Search) -> Sequence[Provider]:
+    """The ways to models, in the order in which `init` proposes them."""
+    return (
+        LibraryProvider(keys=config.key, base_urls=config.base_urls),
+        LoopbackProvider(config.loopback_servers),
+        QuoteProvider(search),
+        LocalProvider(config.cache_dir),
+    )
+
+
+def now() -> datetime.datetime:
+    """The time, in the operator's zone."""
+    return datetime.datetime.now().astimezone()

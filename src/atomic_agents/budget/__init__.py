@@ -1,0 +1,1 @@
+"""Money: what a request costs, what may be spent, what was."""

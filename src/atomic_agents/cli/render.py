@@ -1,0 +1,109 @@
+"""Words on a terminal: stdout is data, stderr is talk."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import click
+
+from atomic_agents.core.errors import AtomicAgentsError, SettingsInvalid
+from atomic_agents.core.values import Problem, Usd
+
+_MOST_PROBLEMS = 20
+
+
+def say(text: str = "") -> None:
+    """A line of data."""
+    click.echo(text)
+
+
+def say_json(value: object) -> None:
+    """Data as JSON."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def talk(text: str) -> None:
+    """A line for the person at the terminal."""
+    click.echo(text, err=True)
+
+
+def notice(text: str) -> None:
+    """A warning that does not stop anything."""
+    click.echo(f"{_label('warning', 'yellow')}: {text}", err=True)
+
+
+def error(found: AtomicAgentsError) -> None:
+    """An error: what, where, and what to type."""
+    if isinstance(found, SettingsInvalid):
+        problems("error", found.problems)
+        return
+    click.echo(f"{_label('error', 'red')}: {found.message}", err=True)
+    hint(found.hint)
+
+
+def problems(label: str, found: Sequence[Problem]) -> None:
+    """Problems, each with its place and its fix."""
+    for problem in found[:_MOST_PROBLEMS]:
+        click.echo(f"{_label(label, 'red' if label == 'error' else 'yellow')}: {problem.where}: {problem.message}", err=True)
+        hint(problem.hint)
+    if len(found) > _MOST_PROBLEMS:
+        talk(f"and {len(found) - _MOST_PROBLEMS:,} more")
+
+
+def hint(text: str) -> None:
+    """What to type, one command or edit a line."""
+    for line in text.splitlines():
+        click.echo(f"  hint: {line}" if not line.startswith("  ") else f"        {line}", err=True)
+
+
+def _label(word: str, colour: str) -> str:
+    coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    return click.style(word, fg=colour, bold=True) if coloured else word
+
+
+def table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> None:
+    """Columns of text, padded, without lines."""
+    everything = [tuple(header), *(tuple(row) for row in rows)]
+    widths = [max(len(row[i]) for row in everything) for i in range(len(header))]
+    for row in everything:
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def money(amount: Usd) -> str:
+    """USD to the cent, to four places below a dollar."""
+    return f"${amount:,.2f}" if amount >= 1 else f"${amount:.4f}"
+
+
+def count(number: int, noun: str) -> str:
+    """`1 note`, `1,243 notes`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def duration(milliseconds: float) -> str:
+    """`310 ms`, `1.4 s`, `3 min`."""
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f} ms"
+    return f"{milliseconds / 1000:.1f} s" if milliseconds < 120_000 else f"{milliseconds / 60_000:.0f} min"
+
+
+@dataclass
+class Bar:
+    """A progress bar for each phase, on a terminal and for anything that takes a while."""
+
+    watched: bool = field(default_factory=lambda: sys.stderr.isatty())
+    _phase: str = ""
+    _shown: int = -1
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        if not self.watched or total < 500:
+            return
+        percent = done * 100 // max(total, 1)
+        if phase != self._phase or percent != self._shown:
+            filled = "█" * (percent // 5)
+            click.echo(f"\r{phase:<10} {filled:<20} {percent:3}% of {total:,}", err=True, nl=done >= total)
+            self._phase, self._shown = phase, percent
+
+
+Show = Callable[[str], None]

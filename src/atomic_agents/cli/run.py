@@ -1,0 +1,139 @@
+"""run, prompt."""
+
+import sys
+from decimal import Decimal, InvalidOperation
+
+import click
+
+from atomic_agents.cli import render
+from atomic_agents.cli.options import common, json_option, workspace
+from atomic_agents.core.errors import UsageError
+from atomic_agents.core.values import Usd
+from atomic_agents.operations import runs
+from atomic_agents.runtime.runner import Order, Result
+
+_TRIGGERS = ("manual", "cron", "skill", "api")
+
+
+@click.command("run")
+@click.argument("agent")
+@click.option("--work-item", required=True, metavar="TEXT", help="What to do; - reads standard input.")
+@click.option("--model", metavar="ID", help="Another model than model.md states.")
+@click.option("--trigger", type=click.Choice(_TRIGGERS), default="manual", show_default=True)
+@click.option("--critical", is_flag=True, help="Pass the daily cap once.")
+@click.option("--max-cost", metavar="USD", help="The most this run may cost.")
+@click.option("--no-capture", "--no-write-captures", "no_capture", is_flag=True, help="Remember nothing.")
+@click.option("--no-stream", is_flag=True, help="Print the answer when it is whole.")
+@click.option("--dry-run", is_flag=True, help="Show what would be sent and the most it can cost.")
+@json_option
+@common
+def run_command(
+    agent: str, work_item: str, model: str | None, trigger: str, critical: bool, max_cost: str | None, no_capture: bool,
+    no_stream: bool, dry_run: bool, as_json: bool, root: str | None,
+) -> int:  # fmt: skip
+    """Run AGENT on a work item. The answer goes to standard output, everything else to standard error."""
+    item = _work_item(work_item)
+    with workspace(root) as opened:
+        if dry_run:
+            _show(runs.preview(opened, agent, work_item=item, model_id=model, trigger=trigger), item, as_json=as_json)
+            return 0
+        streams = sys.stdout.isatty() and not (no_stream or as_json)
+        order = Order(item, trigger, critical, not no_capture, _usd(max_cost))
+        result = runs.run(
+            opened, agent, order, model_id=model,
+            on_text=lambda text: click.echo(text, nl=False) if streams else None, on_notice=render.notice,
+        )  # fmt: skip
+        return _finish(result, as_json=as_json, streamed=streams)
+
+
+@click.command("prompt")
+@click.argument("agent")
+@click.option("--work-item", default="", metavar="TEXT")
+@click.option("--model", metavar="ID")
+@click.option("--trigger", type=click.Choice(_TRIGGERS), default="manual", show_default=True)
+@json_option
+@common
+def prompt_command(agent: str, work_item: str, model: str | None, trigger: str, as_json: bool, root: str | None) -> None:
+    """The exact prompt that a run of AGENT would send now."""
+    with workspace(root) as opened:
+        _show(runs.preview(opened, agent, work_item=work_item, model_id=model, trigger=trigger), work_item, as_json=as_json)
+
+
+def _show(found: runs.Preview, work_item: str, *, as_json: bool) -> None:
+    if as_json:
+        sections = [
+            {"title": part.title, "tokens": part.tokens, "stable": part.stable, "text": part.text}
+            for part in found.prompt.sections
+        ]
+        most = None if found.most is None else float(found.most)
+        render.say_json(
+            {"model": found.model, "most_usd": most, "tokens": found.prompt.tokens, "cut": list(found.prompt.cut),
+             "sections": sections, "work_item": work_item}
+        )  # fmt: skip
+        return
+    for part in found.prompt.parts:
+        render.say(part)
+        render.say()
+    if work_item:
+        render.say(f"[work item] {work_item}")
+    for section in found.prompt.sections:
+        render.talk(f"{section.tokens:>8,} tokens  {section.title}{'  (cut)' if section.title in found.prompt.cut else ''}")
+    most = "an unknown sum" if found.most is None else render.money(found.most)
+    render.talk(f"{found.prompt.tokens:>8,} tokens in all; {found.model}; one request can cost at most {most}")
+
+
+def _finish(result: Result, *, as_json: bool, streamed: bool) -> int:
+    status = result.failure.exit_status if result.failure else 0
+    if as_json:
+        render.say_json(_json(result))
+        return status
+    if streamed and result.text:
+        render.say()
+    elif result.text:
+        render.say(result.text)
+    for warning in result.warnings:
+        render.notice(warning)
+    for outcome in result.captures:
+        render.talk(outcome.message)
+    if result.failure is not None:
+        render.error(result.failure)
+    tokens = f"{result.input_tokens:,} tokens in, {result.output_tokens:,} out, " if result.input_tokens else ""
+    render.talk(f"{result.agent}: {result.ending}, {result.model}, {tokens}{render.money(result.cost)}, {render.duration(result.latency_ms)}")
+    return status
+
+
+def _json(result: Result) -> dict[str, object]:
+    value: dict[str, object] = {
+        "run_id": result.run_id,
+        "agent": result.agent,
+        "status": result.ending,
+        "text": result.text,
+        "model": result.model,
+        "input_tokens": result.input_tokens,
+        "output_tokens": result.output_tokens,
+        "cost_usd": float(result.cost),
+        "latency_ms": result.latency_ms,
+        "captures": [{"became": o.became, "file": o.file, "message": o.message} for o in result.captures],
+        "warnings": list(result.warnings),
+        "transcript": result.transcript,
+    }
+    return value | ({"error": result.failure.as_json()} if result.failure else {})
+
+
+def _work_item(text: str) -> str:
+    item = sys.stdin.read() if text == "-" else text
+    if not item.strip():
+        raise UsageError("the work item is empty", hint="--work-item 'what to do', or --work-item - with text on standard input")
+    return item.strip()
+
+
+def _usd(text: str | None) -> Usd | None:
+    if text is None:
+        return None
+    try:
+        amount = Decimal(text.lstrip("$"))
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        raise UsageError(f"--max-cost is {text!r}; a number in USD is needed", hint="--max-cost 0.50")
+    return amount

@@ -1,0 +1,117 @@
+"""Checks of the documents: layout, schema, settings, memory, write paths."""
+
+import re
+from collections.abc import Iterator
+
+from atomic_agents._schema import CURRENT_SCHEMA_VERSION
+from atomic_agents.core.document import Document
+from atomic_agents.core.values import Problem
+from atomic_agents.doctor.check import Examination, Finding
+from atomic_agents.guard import paths
+from atomic_agents.vault import index, layout, note
+from atomic_agents.vault.layout import Kind
+from atomic_agents.vault.vault import Agent
+
+_CONFLICT_COPY = re.compile(r"conflicted copy|\.sync-conflict-|\(conflict|_conf\(", re.IGNORECASE)
+
+
+def schema(examination: Examination) -> Iterator[Finding]:
+    """Every document is at the version that this package writes."""
+    census = examination.census
+    migrate = f"atomic-agents migrate --to v{CURRENT_SCHEMA_VERSION} --dry-run, then without --dry-run"
+    if census.highest > CURRENT_SCHEMA_VERSION:
+        message = f"documents are at v{census.highest}, and this package writes v{CURRENT_SCHEMA_VERSION}"
+        yield Finding("fail", message, "pip install --upgrade atomic-agents-stack")
+    if census.version < CURRENT_SCHEMA_VERSION:
+        old = sum(count for (_, version), count in census.counts.items() if version < CURRENT_SCHEMA_VERSION)
+        noun = "1 document must" if old == 1 else f"{old:,} documents must"
+        yield Finding("fail", f"the vault is at v{census.version}: {noun} be migrated to v{CURRENT_SCHEMA_VERSION}", migrate)
+
+
+def agents(examination: Examination) -> Iterator[Finding]:
+    """There is an agent, and no document of the vault itself has an error."""
+    if not examination.survey.agents:
+        yield Finding("warn", "the vault holds no agent", "atomic-agents init my-agent")
+    policy = examination.vault.settings_of("policy.md", "policy.md")
+    yield from _findings(policy.problems if policy else ())
+
+
+def vault(examination: Examination, agent: Agent) -> Iterator[Finding]:
+    """Its folder holds what an agent needs."""
+    settings = examination.settings(agent)
+    if "model.md" not in settings.files:
+        path = layout.settings(agent.name, "model.md")
+        yield Finding("fail", f"{path} is missing", f"write it with front matter: schema_version: 2 and model: …, or copy another agent's to {path}")
+    if "tools.md" not in settings.files:
+        path = layout.settings(agent.name, "tools.md")
+        yield Finding("warn", f"{path} is missing, so it may remember nothing", f"write it with front matter: schema_version: 2 and write_paths: [memory/], in {path}")
+    for name, found in settings.files.items():
+        if name not in ("model.md", "mcp.md"):
+            yield from _findings(found.problems)
+
+
+def model(examination: Examination, agent: Agent) -> Iterator[Finding]:
+    """Its model is stated, its caps hold and its price is known."""
+    settings = examination.settings(agent)
+    found = settings.files.get("model.md")
+    if found is None:
+        yield Finding("skip", "no model.md")
+        return
+    yield from _findings(found.problems)
+    if any(problem.severity == "error" for problem in found.problems):
+        return
+    if settings.model.model is None:
+        yield Finding("fail", f"{found.path} states no model", f"add a line `model: …` to its front matter; atomic-agents models list")
+        return
+    guardrails = settings.model.guardrails
+    if guardrails.enabled and guardrails.daily_cap is None and guardrails.monthly_cap is None:
+        yield Finding("warn", f"{found.path}: cost_guardrails are enabled and state no cap", "add daily_cap_usd and monthly_cap_usd below cost_guardrails")
+    if guardrails.enabled and not examination.priced(settings.model.model):
+        message = f"the price of {settings.model.model} is not known, so a run is skipped while a cap is set"
+        yield Finding("fail", message, f'add to prices.toml: ["{settings.model.model}"] with input = and output = in USD a million tokens')
+
+
+def memory(examination: Examination, agent: Agent) -> Iterator[Finding]:
+    """Its notes and pages can be read, and INDEX.md agrees with them."""
+    files: set[str] = set()
+    for place, document in examination.documents(agent, Kind.NOTE, Kind.WIKI):
+        if isinstance(document, Problem):
+            yield Finding("fail", f"{document.where}: {document.message}", document.hint)
+            continue
+        if "/dreams/" in document.path:
+            continue
+        if _CONFLICT_COPY.search(place.name):
+            yield Finding("warn", f"{document.path} is the copy that a sync tool made of a conflict", "merge it into the other file and delete it")
+            continue
+        if place.kind is Kind.NOTE:
+            files.add(place.name)
+        for problem in note.problems(document, wiki=place.kind is Kind.WIKI) if document.has_front_matter else ():
+            yield Finding("warn", f"{problem.where}: {problem.message}", problem.hint)
+    yield from _index(examination, agent, files)
+
+
+def _index(examination: Examination, agent: Agent, files: set[str]) -> Iterator[Finding]:
+    path = layout.memory_index(agent.name)
+    document: Document | None = examination.vault.document(path)
+    if document is None:
+        return  # made by the first note that is remembered
+    for line, file in index.files(document.text):
+        if file.endswith(".md") and "/" not in file and file not in files and not file.startswith("INDEX_"):
+            yield Finding("warn", f"{path}:{line}: {file} is listed and not there", f"delete line {line} of {path}")
+
+
+def write_paths(examination: Examination, agent: Agent) -> Iterator[Finding]:
+    """It may write its memory and nothing of its operator's."""
+    tools = examination.settings(agent).tools
+    if "tools.md" not in examination.settings(agent).files:
+        yield Finding("skip", "no tools.md")
+        return
+    policy = paths.policy(agent.name, tools, str(examination.root))
+    path = examination.settings(agent).files["tools.md"].path
+    if not policy.may_write(layout.note(agent.name, "user_x.md")):
+        yield Finding("warn", f"{path}: memory/ is not among the write paths, so nothing is remembered", f"add memory/ to write_paths in {path}")
+
+
+def _findings(problems: tuple[Problem, ...]) -> Iterator[Finding]:
+    for problem in problems:
+        yield Finding("fail" if problem.severity == "error" else "warn", f"{problem.where}: {problem.message}", problem.hint)

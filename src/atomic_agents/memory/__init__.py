@@ -1,0 +1,1 @@
+"""What an agent knows: search, captures, life cycle."""

@@ -1,0 +1,106 @@
+"""What an operation works on: a vault, its derived index, the models that can be asked, and a clock."""
+
+import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from atomic_agents.config import Config
+from atomic_agents.core.errors import AtomicAgentsError, Busy, ModelUnknown, VaultMissing
+from atomic_agents.core.model import Model, Offer, Provider
+from atomic_agents.core.store import Store
+from atomic_agents.memory.search import MemoryIndex, Passage
+from atomic_agents.runtime import transcript
+from atomic_agents.vault.vault import Vault
+
+Search = Callable[[str, int], Sequence[Passage]]
+
+
+@dataclass
+class Workspace:
+    """One vault, open. `make_providers` takes the search of the agent that a model is opened for."""
+
+    config: Config
+    store: Store
+    index_database: str
+    make_providers: Callable[[Search], Sequence[Provider]]
+    clock: Callable[[], datetime.datetime]
+    exists: Callable[[], bool]
+    install_model: Callable[[str, Callable[[int, int], None]], Path]
+    strange: Callable[[], Sequence[tuple[str, str]]]
+
+    @cached_property
+    def vault(self) -> Vault:
+        """The documents, as what they mean."""
+        return Vault(self.store)
+
+    @cached_property
+    def memory(self) -> MemoryIndex:
+        """The derived index."""
+        return MemoryIndex(self.vault, self.index_database)
+
+    def close(self) -> None:
+        """Let go of the index."""
+        if "memory" in self.__dict__:
+            self.memory.close()
+
+    def require(self) -> None:
+        """Refuse to work on a vault that is not there.
+
+        Raises:
+            VaultMissing: with the ways to one.
+        """
+        if not self.exists():
+            raise VaultMissing(
+                f"there is no vault at {self.config.root}",
+                hint="atomic-agents init my-agent\nor name another: --root PATH, ATOMIC_AGENTS_ROOT",
+                context={"root": str(self.config.root)},
+            )
+
+    def providers(self, agent: str = "") -> Sequence[Provider]:
+        """The ways to models, for one agent or for none."""
+
+        def search(query: str, limit: int) -> Sequence[Passage]:
+            return self.memory.search(agent, query, limit, self.clock().date()) if agent else ()
+
+        return self.make_providers(search)
+
+    def provider_for(self, model_id: str, agent: str = "") -> Provider:
+        """The provider that knows `model_id`.
+
+        Raises:
+            ModelUnknown: nobody does.
+        """
+        for provider in self.providers(agent):
+            if provider.claims(model_id):
+                return provider
+        raise ModelUnknown(f"no provider here knows the model {model_id}", hint="atomic-agents models list")
+
+    def open_model(self, model_id: str, agent: str = "") -> Model:
+        """A model, ready to be asked."""
+        return self.provider_for(model_id, agent).open(model_id)
+
+    def check_model(self, model_id: str) -> Offer:
+        """Whether a model could be asked right now, without asking it."""
+        try:
+            return self.provider_for(model_id).check(model_id)
+        except ModelUnknown as error:
+            return Offer(model_id, "not-installed", error.message)
+
+    def close_crashed_runs(self) -> list[str]:
+        """Give every run whose process died its one log line; runs that are alive hold their agent's lock and stay."""
+        closed: list[str] = []
+        for agent, run_id in list(transcript.crashed(self.store)):
+            try:
+                with self.store.lock(f"agent/{agent}", wait=0):
+                    change = transcript.close_crashed(self.store, agent, run_id, self.clock())
+                    if change is not None:
+                        self.store.apply(change)
+                        closed.append(run_id)
+            except Busy:
+                continue
+            except AtomicAgentsError:
+                # A vault that cannot be written to can still be read; doctor names what is wrong with it.
+                break
+        return closed

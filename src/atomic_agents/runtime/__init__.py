@@ -1,0 +1,1 @@
+"""A run: pure states and one runner that performs their effects."""

@@ -1,0 +1,156 @@
+"""What a run can be in, what can happen to it, and what it can ask for."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Literal
+
+from atomic_agents.core.errors import AtomicAgentsError
+from atomic_agents.core.model import Answer, Message, Request, ToolCall, ToolSpec, Usage
+from atomic_agents.core.values import Usd
+
+Ending = Literal["ok", "skipped", "error", "interrupted", "crashed"]
+
+
+class Phase(StrEnum):
+    """Where a run stands."""
+
+    NEW = "new"
+    ASSEMBLING = "assembling"
+    RESERVING = "reserving"
+    ASKING = "asking"
+    CALLING = "calling"
+    CLOSING = "closing"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """Everything that decides what a run does next.
+
+    `text` is what the user has been given so far; `notes` what the model has yet to be told about its captures.
+    """
+
+    work_item: str
+    max_iterations: int
+    max_output_tokens: int
+    temperature: float | None
+    phase: Phase = Phase.NEW
+    system: tuple[str, ...] = ()
+    tools: tuple[ToolSpec, ...] = ()
+    messages: tuple[Message, ...] = ()
+    iterations: int = 0
+    text: str = ""
+    notes: tuple[str, ...] = ()
+    usage: Usage = Usage()
+    cost: Usd = Decimal(0)
+    ending: Ending = "ok"
+    reason: str = ""
+    failure: AtomicAgentsError | None = None
+
+    @property
+    def request(self) -> Request:
+        """The next question to the model; the last one allowed has no tools, so that it is an answer."""
+        last = self.iterations >= self.max_iterations
+        return Request(self.system, self.messages, () if last else self.tools, self.max_output_tokens, self.temperature)
+
+
+# Events: what happened.
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The run begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """The prompt and the tools are there."""
+
+    system: tuple[str, ...]
+    tools: tuple[ToolSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """The next request may be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A cap forbids the next request."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The model answered, and that cost `cost`.
+
+    `shown` is the answer without its fenced captures; `notes` says what became of those, `refused` whether one was not
+    taken.
+    """
+
+    answer: Answer
+    cost: Usd
+    shown: str
+    notes: tuple[str, ...] = ()
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """Every tool call has its answer, in the order of the calls."""
+
+    results: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Something went wrong that ends the run."""
+
+    error: AtomicAgentsError
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The run's last change set is applied."""
+
+
+Event = Started | Assembled | Reserved | Refused | Answered | Called | Failed | Closed
+
+# Effects: what the runner is asked to do; each is answered by one event.
+
+
+@dataclass(frozen=True, slots=True)
+class Assemble:
+    """Render the prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Set the most that `request` can cost aside."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the model."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Answer every tool call."""
+
+    calls: tuple[ToolCall, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Write what the run learned, did and cost."""
+
+
+Effect = Assemble | Reserve | Ask | Call | Close

@@ -1,0 +1,128 @@
+"""A run's own file: every effect before and after it happens, and the log line that closes it."""
+
+import datetime
+import json
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from atomic_agents._version import __version__
+from atomic_agents.core.change import ABSENT, Append, Change, ChangeSet, Delete, Put
+from atomic_agents.core.store import Store
+from atomic_agents.core.values import Usd
+from atomic_agents.vault import layout, log
+
+_SPENDING = ("asking", "answered", "failed")
+
+
+def new_run_id(now: datetime.datetime) -> str:
+    """An id in the published form: `run-YYYYMMDD-HHMMSS-ffffff-xxxxxxxx`."""
+    return f"run-{now:%Y%m%d-%H%M%S-%f}-{secrets.token_hex(4)}"
+
+
+@dataclass
+class Transcript:
+    """The file of a run that is under way: `_runs/<run_id>.jsonl`, moved to its agent when the run ends."""
+
+    store: Store
+    agent: str
+    run_id: str
+    lines: list[str]
+
+    def record(self, event: str, now: datetime.datetime, **facts: object) -> None:
+        """Write what is about to happen or has happened, durably, before going on."""
+        line = _line(event, now, facts)
+        self.store.apply(ChangeSet(f"{self.run_id}: {event}", (Append(layout.open_run(self.run_id), line),)))
+        self.lines.append(line)
+
+    def closing(self, now: datetime.datetime, record: Mapping[str, object]) -> tuple[Change, ...]:
+        """The changes that end the run: its file goes to its agent, and its one log line is written."""
+        data = "".join(f"{line}\n" for line in [*self.lines, _line("closed", now, {"status": record["status"]})])
+        return (
+            Put(layout.run_transcript(self.agent, self.run_id), data.encode(), expect=ABSENT),
+            Delete(layout.open_run(self.run_id)),
+            Append(layout.log_day(self.agent, _day(record)), log.render(record)),
+        )
+
+
+def _line(event: str, now: datetime.datetime, facts: Mapping[str, object]) -> str:
+    return json.dumps({"ts": now.isoformat(), "event": event, **facts}, ensure_ascii=False, default=str)
+
+
+def _day(record: Mapping[str, object]) -> datetime.date:
+    return datetime.datetime.fromisoformat(str(record["ts"])).date()
+
+
+def crashed(store: Store) -> Iterator[tuple[str, str]]:
+    """Agent and run id of every run that has begun and not ended; whether it is alive, its agent's lock tells."""
+    for entry in store.list(layout.OPEN_RUNS):
+        blob = store.read(entry.path)
+        first = next(log.read(entry.path, blob.data), None) if blob else None
+        if first is not None and first.record.get("agent"):
+            yield str(first.record["agent"]), entry.path.removeprefix(layout.OPEN_RUNS).removesuffix(".jsonl")
+
+
+def close_crashed(store: Store, agent: str, run_id: str, now: datetime.datetime) -> ChangeSet | None:
+    """The change set that ends a run whose process died: one log line, what was paid for counted once.
+
+    A request that was made and never answered counts with the most it could cost. The caller holds the agent's lock.
+    None where the run has ended meanwhile.
+    """
+    blob = store.read(layout.open_run(run_id))
+    if blob is None:
+        return None
+    events = [line.record for line in log.read(layout.open_run(run_id), blob.data) if line.record]
+    started = events[0] if events else {}
+    lines = blob.data.decode(errors="replace").splitlines()
+    transcript = Transcript(store, agent, run_id, [line for line in lines if _is_json(line)])
+    record = {
+        **run_record(run_id, agent, now, started),
+        "status": "crashed",
+        "cost_usd": spending(events),
+        "input_tokens": sum(_count(event, "input_tokens") for event in events),
+        "output_tokens": sum(_count(event, "output_tokens") for event in events),
+        "error": "the process died before the run ended",
+    }
+    return ChangeSet(f"close {run_id}, whose process died", transcript.closing(now, record))
+
+
+def run_record(run_id: str, agent: str, now: datetime.datetime, started: Mapping[str, object]) -> dict[str, object]:
+    """The keys of a log line that are known when a run starts."""
+    return {
+        "ts": now.isoformat(),
+        "run_id": run_id,
+        "primitive": "agent_call",
+        "summary": log.summary(str(started.get("work_item", ""))),
+        "model": str(started.get("model", "")),
+        "cost_source": "actor",
+        "trigger": str(started.get("trigger", "")),
+        "agent_name": agent,
+        "critical": started.get("critical", False),
+        "package": __version__,
+    }
+
+
+def spending(events: list[Mapping[str, object]]) -> Usd:
+    """What the recorded requests cost: answered ones what they did, an unanswered one the most it could."""
+    total, open_quote = Decimal(0), Decimal(0)
+    for event in events:
+        if event.get("event") == "asking":
+            open_quote = Decimal(str(event.get("quote") or 0))
+        elif event.get("event") in _SPENDING:
+            total += Decimal(str(event.get("cost") or 0))
+            open_quote = Decimal(0)
+    return total + open_quote
+
+
+def _count(event: Mapping[str, object], key: str) -> int:
+    value = event.get(key)
+    return value if isinstance(value, int) else 0
+
+
+def _is_json(line: str) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,306 @@
+"""Many documents changed at once: staged, committed by one rename, finished by whoever comes next.
+
+A batch is a folder below `.atomic/batch`. Its staged files take all the space the change needs; then `intent` appears,
+by a rename, and from there on the change happens: only names are moved, and whoever finds `intent` moves the rest. A
+batch without `intent` never happened. The caller holds the apply lock throughout.
+"""
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from atomic_agents.core.change import revision
+from atomic_agents.core.errors import Conflict, PathRefused
+from atomic_agents.stores import disk
+from atomic_agents.stores.fold import Step, conflict
+from atomic_agents.stores.intent import Intent, Op, in_order, read_intent
+from atomic_agents.stores.mover import Mover, forget
+from atomic_agents.stores.places import Look, Place, load, status
+from atomic_agents.stores.refusals import writing_failed
+
+Task = tuple[Step, Place]
+
+_INTENT: Final = "intent"
+_LATER: Final = "the change is begun, and is finished or put back when the vault is next opened"
+_UNSURE: Final = "the change is made, but a loss of power may take it back"
+
+
+class Batches:
+    """The batch folder of the vault at `root`. `notices` is told what an operator should know."""
+
+    def __init__(self, root: str, folder: str, kept: str, notices: list[str]) -> None:
+        self._root = root
+        self._folder = folder
+        self._kept = kept
+        self._notices = notices
+
+    def leftovers(self) -> tuple[bool, bool]:
+        """Whether there is anything at all, and whether a committed change waits to be finished."""
+        names = self._names()
+        return bool(names), any(os.path.isfile(os.path.join(self._folder, name, _INTENT)) for name in names)
+
+    def recover(self) -> None:
+        """Finish every committed change and sweep away what was never committed.
+
+        Raises:
+            OSError: the disk refused; what is unfinished stays committed.
+        """
+        for name in self._names():
+            folder = os.path.join(self._folder, name)
+            if not os.path.isdir(folder):
+                disk.unlink(folder)
+            elif os.path.isfile(os.path.join(folder, _INTENT)):
+                self._finish_found(folder, name)
+            else:
+                _discard(folder)
+
+    def apply_one(self, task: Task) -> bool:
+        """Change one document whose folder is there, without an intent; False where that cannot be done in one rename.
+
+        Raises:
+            Conflict: somebody wrote in the last moment.
+            OSError: the disk refused; nothing was changed.
+            StorageFailed: it was changed, but not durably.
+        """
+        step, place = task
+        if place.is_folder or place.blocker or not os.path.isdir(place.folder):
+            return False
+        if step.after is None:
+            _check_unchanged(step, place)
+            file = place.link or place.real
+            disk.unlink(file)
+            self._sync_one(os.path.dirname(file))
+            return True
+        staged = os.path.join(self._folder, secrets.token_hex(6))
+        try:
+            _stage(step, place, staged, durable=True)
+            _check_unchanged(step, place)
+            disk.rename(staged, place.real)
+        except (OSError, Conflict) as error:
+            forget(staged)
+            if getattr(error, "errno", None) == errno.EXDEV:
+                return False
+            raise
+        self._sync_one(place.folder)
+        return True
+
+    def apply(self, reason: str, tasks: Sequence[Task]) -> None:
+        """Change many documents, all or nothing.
+
+        Raises:
+            Conflict: somebody wrote in the last moment; nothing was changed.
+            OSError: the disk refused before the commit, or what had happened was put back.
+            StorageFailed: the disk refused so thoroughly that the change is left for the next opener to finish.
+        """
+        folder = os.path.join(self._folder, secrets.token_hex(6))
+        ops = [_op(number, step) for number, (step, _) in enumerate(tasks)]
+        try:
+            disk.make_folder(folder)
+            self._stage_all(folder, tasks, ops)
+            self._commit(folder, Intent(reason, tuple(ops)))
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                _discard(folder)
+            if status(os.path.join(folder, _INTENT)) is not None:
+                raise writing_failed(error, self._root, _LATER) from error
+            raise
+        self._perform(folder, tasks, ops)
+
+    def _sync_one(self, folder: str) -> None:
+        try:
+            disk.sync_folder(folder)
+        except OSError as error:
+            raise writing_failed(error, self._root, _UNSURE) from error
+
+    def _names(self) -> list[str]:
+        try:
+            return sorted(os.listdir(self._folder))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def _stage_all(self, folder: str, tasks: Iterable[Task], ops: Sequence[Op]) -> None:
+        at_once = disk.syncs_everything(len(ops))
+        for (step, place), op in zip(tasks, ops, strict=True):
+            if op.staged:
+                _stage(step, place, os.path.join(folder, op.staged), durable=not at_once)
+        if at_once:
+            disk.sync_everything()
+
+    def _commit(self, folder: str, intent: Intent) -> None:
+        """Make the intent durable; it replaces one that is there."""
+        unsure = os.path.join(folder, _INTENT + ".tmp")
+        disk.write_new(unsure, intent.as_bytes(), mode=None, owner=None, durable=True)
+        disk.sync_folder(folder)
+        disk.sync_folder(self._folder)
+        disk.rename(unsure, os.path.join(folder, _INTENT))
+        disk.sync_folder(folder)
+
+    def _perform(self, folder: str, tasks: Sequence[Task], ops: Sequence[Op]) -> None:
+        """What the intent says, for the process that wrote it; put back where that cannot be done."""
+        by_path = {step.path: (step, place) for step, place in tasks}
+        mover = Mover(folder)
+        done: list[Op] = []
+        try:
+            for op in in_order(ops):
+                step, place = by_path[op.path]
+                _check_unchanged(step, place)
+                if op.staged:
+                    mover.move(os.path.join(folder, op.staged), place.real)
+                else:
+                    mover.remove(place.link or place.real)
+                done.append(op)
+            mover.sync()
+        except (OSError, Conflict) as error:
+            self._put_back(folder, [(op, *by_path[op.path]) for op in done], error)
+            mover.remove_made()
+            raise
+        with contextlib.suppress(OSError):  # it has happened; the next opener finds nothing left to do and sweeps
+            _discard(folder)
+
+    def _put_back(self, folder: str, done: Sequence[tuple[Op, Step, Place]], error: OSError | Conflict) -> None:
+        """Commit the opposite of what was done in place of the intent, and perform that."""
+        opposite: list[Op] = []
+        try:
+            if not done:
+                _discard(folder)
+                return
+            for number, (op, step, place) in enumerate(done):
+                staged = "" if step.before is None else f"back-{number}"
+                if step.before is not None:
+                    back = Step(step.path, step.before, step.before.data)
+                    _stage(back, place, os.path.join(folder, staged), durable=True)
+                opposite.append(Op(op.path, staged, before=op.after, after=op.before))
+            self._commit(folder, Intent("put back", tuple(opposite)))
+            self._finish(folder, opposite, quiet=True)
+        except OSError as worse:
+            raise writing_failed(worse, self._root, _LATER) from error
+
+    def _finish_found(self, folder: str, name: str) -> None:
+        try:
+            intent = read_intent(os.path.join(folder, _INTENT))
+        except ValueError:
+            disk.make_folders(self._kept)
+            disk.rename(folder, os.path.join(self._kept, name))
+            self._notices.append(f".atomic/kept/{name}: an interrupted change that cannot be read; it was set aside")
+            return
+        self._finish(folder, intent.ops)
+        self._notices.append(f"an interrupted change was finished: {intent.reason} ({len(intent.ops):,} documents)")
+
+    def _finish(self, folder: str, ops: Sequence[Op], *, quiet: bool = False) -> None:
+        """Bring every document to where the intent says, but where somebody has written since."""
+        mover = Mover(folder)
+        look = Look(self._root)
+        for op in in_order(ops):
+            if op.staged:
+                self._finish_put(mover, look, op, os.path.join(folder, op.staged))
+            else:
+                self._finish_delete(mover, look, op)
+        mover.sync()
+        if quiet:
+            with contextlib.suppress(OSError):
+                _discard(folder)
+        else:
+            _discard(folder)
+
+    def _finish_put(self, mover: Mover, look: Look, op: Op, staged: str) -> None:
+        if status(staged) is None:
+            return
+        try:
+            place = look.find(op.path)
+            current = load(place)
+        except PathRefused:
+            self._keep(mover, op, staged)
+            return
+        now = None if current is None else current.revision
+        if now == op.after:
+            return
+        if now != op.before:
+            mover.sweep(place.real)
+        if now == op.before and not place.blocker:
+            try:
+                mover.move(staged, place.real)
+            except OSError as error:
+                if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
+                    raise
+                self._keep(mover, op, staged)
+        elif current is not None and op.added:
+            self._finish_append(place, current.data, op.added)
+        else:
+            self._keep(mover, op, staged)
+
+    def _finish_append(self, place: Place, current: bytes, added: bytes) -> None:
+        """Somebody has written to a document of lines; the lines still belong in it, once."""
+        if added not in current:
+            ended = not current or current.endswith(b"\n")
+            disk.append_bytes(place.real, added if ended else b"\n" + added)
+
+    def _finish_delete(self, mover: Mover, look: Look, op: Op) -> None:
+        try:
+            place = look.find(op.path)
+            current = load(place)
+        except PathRefused:
+            return
+        if current is None:
+            return
+        if current.revision == op.before:
+            mover.remove(place.link or place.real)
+        else:
+            self._notices.append(f"{op.path}: it was to be deleted, has changed since a crash, and was left as it is")
+
+    def _keep(self, mover: Mover, op: Op, staged: str) -> None:
+        """Set aside what was to be written where somebody else has written."""
+        name = os.path.join(os.path.basename(os.path.dirname(staged)), *op.path.split("/"))
+        mover.move(staged, os.path.join(self._kept, name))
+        self._notices.append(
+            f"{op.path}: it has changed since a crash and was left as it is; "
+            f"what was to be written is in .atomic/kept/{name.replace(os.sep, '/')}"
+        )
+
+
+def _op(number: int, step: Step) -> Op:
+    return Op(
+        step.path,
+        "" if step.after is None else str(number),
+        before=None if step.before is None else step.before.revision,
+        after=None if step.after is None else revision(step.after),
+        added=step.added,
+    )
+
+
+def _stage(step: Step, place: Place, staged: str, *, durable: bool) -> None:
+    """Write a document's new bytes aside, with the mode and the owner that it has or is to have."""
+    mode, owner = step.mode, None
+    if step.before is not None and place.stat is not None:
+        mode, owner = step.before.mode, (place.stat.st_uid, place.stat.st_gid)
+    disk.write_new(staged, step.after or b"", mode=mode, owner=owner, durable=durable)
+
+
+def _check_unchanged(step: Step, place: Place) -> None:
+    """Raise Conflict where the file is not the one that was read; a folder in its way is for its remover to judge."""
+    now = status(place.real)
+    still_folder = place.is_folder and now is not None and stat.S_ISDIR(now.st_mode)
+    if still_folder or (place.link and step.deletes):
+        return
+    was = None if place.is_folder else place.stat
+    if _identity(was) != _identity(now):
+        raise conflict([step.path])
+
+
+def _identity(found: os.stat_result | None) -> tuple[int, int, int] | None:
+    return None if found is None else (found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+def _discard(folder: str) -> None:
+    """Take a batch away, its intent first and durably, so that it never happens again."""
+    names = os.listdir(folder)
+    if _INTENT in names:
+        disk.unlink(os.path.join(folder, _INTENT))
+        disk.sync_folder(folder)
+    for name in names:
+        if name != _INTENT and status(os.path.join(folder, name)) is not None:
+            disk.unlink(os.path.join(folder, name))
+    disk.remove_folder(folder)

@@ -1,0 +1,73 @@
+"""Named locks across processes, which their holder's death lets go."""
+
+import contextlib
+import datetime as dt
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+from atomic_agents.core.errors import Busy
+
+_POLL: Final = 0.005
+_LONGEST_WAIT: Final = 1e8
+_PLAIN: Final = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+def lock_file(folder: str, name: str) -> str:
+    """The file that stands for `name`: readable, short, and another one for every other name."""
+    digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:24]
+    return os.path.join(folder, f"{_PLAIN.sub('-', name)[:60]}.{digest}.lock")
+
+
+@contextlib.contextmanager
+def hold(path: str, name: str, *, wait: float) -> Iterator[None]:
+    """Hold the lock file at `path`, whose folder exists, waiting at most `wait` seconds.
+
+    Raises:
+        Busy: somebody else still holds it.
+        OSError: the lock file cannot be made.
+    """
+    lock = FileLock(path, poll_interval=_POLL)
+    try:
+        lock.acquire(timeout=min(max(wait, 0.0), _LONGEST_WAIT))
+    except Timeout:
+        raise _busy(path, name) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def hold_and_sign(path: str, name: str, *, wait: float) -> Iterator[None]:
+    """As `hold`, with a file beside the lock that says who holds it."""
+    signature = Path(_signature(path))
+    with hold(path, name, wait=wait):
+        now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        signature.write_text(f"{os.getpid()} {now}\n", encoding="ascii")
+        try:
+            yield
+        finally:
+            signature.unlink(missing_ok=True)
+
+
+def _signature(path: str) -> str:
+    return path.removesuffix(".lock") + ".owner"
+
+
+def _busy(path: str, name: str) -> Busy:
+    """Who holds it, as far as they signed; a holder may come or go while this is written."""
+    try:
+        pid, since = Path(_signature(path)).read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return Busy(f"{name} is in use by another process", hint="run the command again", context={"lock": name})
+    return Busy(
+        f"{name} is in use by process {pid} since {since}",
+        hint=f"wait for it to end, or see what it is: ps -p {pid}",
+        context={"lock": name, "pid": int(pid), "since": since},
+    )

@@ -1,0 +1,142 @@
+"""The documents of a folder, in order, and what of it cannot be one."""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from atomic_agents.core.errors import PathRefused
+from atomic_agents.core.store import Entry, check_path
+from atomic_agents.stores.names import check_readable, is_listed_folder, oddity
+from atomic_agents.stores.places import Look, stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Oddity:
+    """Something below the root that a listing leaves out, and why."""
+
+    path: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    path: str
+
+
+_Found = Entry | Oddity | _Folder
+
+
+def walk(root: str, prefix: str = "") -> Iterator[Entry | Oddity]:
+    """Every document whose path starts with `prefix`, and every oddity met, in order of path.
+
+    Only folders that can hold such paths are opened, and no file is. A linked folder is not entered: what it leads to
+    is listed at its own path.
+
+    Raises:
+        PathRefused: a prefix that leads out of the vault.
+    """
+    start = check_prefix(prefix)
+    if start and not all(is_listed_folder(part) for part in start.split("/")):
+        return
+    if start and not _is_own_folder(root, start):
+        return
+    stack: list[_Found] = [_Folder(start)]
+    while stack:
+        found = stack.pop()
+        if isinstance(found, _Folder):
+            stack.extend(_inside(root, found.path, prefix))
+        else:
+            yield found
+
+
+def check_prefix(prefix: str) -> str:
+    """The folder that every path with that prefix is below, empty for the root; raises PathRefused."""
+    start = prefix.rpartition("/")[0]
+    return check_path(start) if start or prefix.startswith("/") else ""
+
+
+def _is_own_folder(root: str, path: str) -> bool:
+    """Whether no link is on the way to the folder."""
+    try:
+        return Look(root).find(path).real == os.path.join(root, *path.split("/"))
+    except (PathRefused, OSError):
+        return False
+
+
+def _inside(root: str, folder: str, prefix: str) -> list[_Found]:
+    """What is in one folder, last first; folders sort as the paths below them do."""
+    above = f"{folder}/" if folder else ""
+    found: list[tuple[str, _Found]] = []
+    try:
+        with os.scandir(os.path.join(root, folder)) as entries:
+            for entry in entries:
+                path = above + entry.name
+                if path.startswith(prefix) or prefix.startswith(path + "/"):
+                    one = _judge(root, path, entry)
+                    if one is not None:
+                        found.append((path + "/" if isinstance(one, _Folder) else path, one))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        return [Oddity(folder, f"the folder cannot be read: {(error.strerror or str(error)).lower()}")]
+    found.sort(key=lambda pair: pair[0], reverse=True)
+    return [one for _, one in found]
+
+
+def _judge(root: str, path: str, entry: os.DirEntry[str]) -> _Found | None:
+    """What an entry of a folder is; None where it is nothing to speak of."""
+    why = oddity(entry.name)
+    if why:
+        return Oddity(path, why)
+    try:
+        return _examine(root, path, entry)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return Oddity(path, f"it cannot be examined: {(error.strerror or str(error)).lower()}")
+
+
+def _examine(root: str, path: str, entry: os.DirEntry[str]) -> _Found | None:
+    """As `_judge`, for a name that can be listed; links are not followed by chance."""
+    junction = bool(getattr(entry, "is_junction", bool)())  # Windows; Python before 3.12 cannot tell
+    if entry.is_dir(follow_symlinks=False) and not junction:
+        return _Folder(path) if is_listed_folder(entry.name) else None
+    if entry.name.startswith("."):
+        return None
+    if junction or entry.is_symlink():
+        return _linked(root, path)
+    return _entry(path, entry.stat(follow_symlinks=False))
+
+
+def _linked(root: str, path: str) -> Entry | Oddity:
+    """What a link is: a document where it leads to a file of the vault."""
+    try:
+        target = os.path.realpath(os.path.join(root, path), strict=True)
+        found = os.stat(target)
+    except OSError:
+        return Oddity(path, "a link that leads nowhere")
+    if target != root and not target.startswith(root + os.sep):
+        return Oddity(path, "a link that leaves the vault")
+    inside = os.path.relpath(target, root).replace(os.sep, "/")
+    if stat.S_ISDIR(found.st_mode):
+        return Oddity(path, f"a link to the folder {inside}; its documents are not listed twice")
+    try:
+        check_readable(inside)
+    except PathRefused:
+        return Oddity(path, "a link into a folder that does not hold documents")
+    return _entry(path, found)
+
+
+def _entry(path: str, found: os.stat_result) -> Entry | Oddity:
+    if stat.S_ISREG(found.st_mode):
+        return Entry(path, found.st_size, stamp(found), found.st_mtime)
+    return Oddity(path, f"{_kind(found.st_mode)}, not a file")
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISFIFO(mode):
+        return "a pipe"
+    if stat.S_ISSOCK(mode):
+        return "a socket"
+    return "a device"

@@ -1,0 +1,1 @@
+"""What documents mean: layout, agents, personas, settings, notes, logs."""

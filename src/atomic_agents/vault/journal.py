@@ -1,0 +1,42 @@
+"""The journal: what happened, day by day, as an agent's owner would read it."""
+
+import datetime
+import re
+
+
+def heading(day: datetime.date, agent: str) -> str:
+    """The first line of a day."""
+    return f"# {day:%Y-%m-%d} — {agent.rpartition('/')[2]} journal"
+
+
+def append(text: str, entry: str, *, day: datetime.date, agent: str) -> str:
+    """The day's text with `entry` below what stands there, whoever wrote it."""
+    newline = "\r\n" if "\r\n" in text else "\n"
+    before = text.rstrip() or heading(day, agent)
+    return newline.join([before, "", *entry.strip().splitlines()]) + newline
+
+
+def run_entry(time: datetime.datetime, *, run_id: str, trigger: str, work_item: str, outcome: str, facts: list[str]) -> str:
+    """What a run did, for its agent's journal."""
+    asked = " ".join(work_item.split())
+    lines = [f"## {time:%H:%M} — {trigger} run", f"<!-- {run_id} -->", "", f"Asked: {_short(asked, 400)}", "", _short(outcome, 800)]
+    return "\n".join([*lines, "", *(f"- {fact}" for fact in facts)])
+
+
+def without_runs(text: str) -> str:
+    """The day's text without what runs wrote, line for line, so that a search does not find its own questions."""
+    kept: list[str] = []
+    lines = text.splitlines()
+    hidden = False
+    for number, line in enumerate(lines):
+        if line.startswith("#"):
+            following = lines[number + 1] if number + 1 < len(lines) else ""
+            hidden = line.startswith("## ") and following.startswith("<!-- run-")
+        kept.append("" if hidden else line)
+    return "\n".join(kept)
+
+
+def _short(text: str, limit: int) -> str:
+    # A heading inside an answer would end the run's entry early.
+    text = re.sub(r"^(#+ )", r"\\\1", text.strip(), flags=re.MULTILINE)
+    return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"

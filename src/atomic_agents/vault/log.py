@@ -1,0 +1,76 @@
+"""Log lines: one JSON object per run and per thing that costs, in the published keys and order."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+from atomic_agents.core.values import Problem, Usd
+
+KEYS = (
+    "ts", "run_id", "primitive", "status", "summary", "model", "input_tokens", "output_tokens", "cost_usd", "cost_source",
+    "latency_ms", "cache_hit_tokens", "cache_miss_tokens", "mandate_id", "parent_run_id", "parent_agent", "trigger",
+    "agent_name", "fallback", "critical", "idempotency_key", "replayed_run_id", "conversation_id",
+)  # fmt: skip
+_ALWAYS = frozenset(KEYS[:8])
+_SUMMARY = 80
+
+
+def render(record: Mapping[str, object]) -> str:
+    """A record as its line: known keys in the published order, then the others; keys that say nothing are left out."""
+    ordered = {key: record[key] for key in KEYS if key in record and (key in _ALWAYS or record[key] not in (None, False))}
+    ordered |= {key: value for key, value in record.items() if key not in KEYS and value is not None}
+    return json.dumps(ordered, ensure_ascii=False, separators=(",", ":"), default=_number)
+
+
+def _number(value: object) -> float:
+    if isinstance(value, Decimal):
+        return float(value)
+    raise TypeError(f"{type(value).__name__} has no place in a log line")
+
+
+def summary(work_item: str) -> str:
+    """The work item as a log line states it: at most 80 characters."""
+    text = " ".join(work_item.split())
+    return text if len(text) <= _SUMMARY else text[: _SUMMARY - 3] + "..."
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a log: the record, or what is wrong with it."""
+
+    number: int
+    record: Mapping[str, object]
+    problem: Problem | None = None
+
+
+def read(path: str, data: bytes) -> Iterator[Line]:
+    """Every line that is not blank; one that is torn, not JSON or not an object has a problem and an empty record."""
+    for number, raw in enumerate(data.split(b"\n"), 1):
+        if not raw.strip():
+            continue
+        try:
+            record = json.loads(raw)
+        except ValueError:
+            record = None
+        if isinstance(record, dict):
+            yield Line(number, record)
+        else:
+            hint = f"look at line {number} of {path}; the other lines are read"
+            yield Line(number, {}, Problem(path, number, "is not a log record", hint))
+
+
+def cost(record: Mapping[str, object]) -> Usd | None:
+    """What a record says was spent; None where it is not a sum of money (NaN, negative, text)."""
+    value = record.get("cost_usd", 0)
+    if value is None:
+        return Decimal(0)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if not math.isfinite(value) or value < 0:
+        return None
+    try:
+        return Decimal(str(value))
+    except InvalidOperation:
+        return None

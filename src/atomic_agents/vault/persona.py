@@ -1,0 +1,37 @@
+"""Who an agent is: its persona files and the mode they state."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from atomic_agents.vault.markdown import sections
+
+Mode = Literal["reactive", "goal-driven", "hybrid"]
+
+_MODE = re.compile(r"(?P<no>\b(?:not|never|no|isn't)\s+(?:a\s+)?)?\W*\b(?P<mode>reactive|goal-driven|hybrid)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Persona:
+    """The texts of the persona files, "" for one that is absent."""
+
+    identity: str
+    soul: str
+    user: str
+
+    @property
+    def mode(self) -> Mode:
+        """The first mode that `## Operating mode` names without denying it; reactive where it names none."""
+        for section in sections(self.identity):
+            if section.title.lower().startswith("operating mode"):
+                text = "\n".join(line.text for line in section.lines)
+                for found in _MODE.finditer(text):
+                    if not found["no"]:
+                        return _mode(found["mode"].lower())
+        return "reactive"
+
+
+def _mode(text: str) -> Mode:
+    if text == "goal-driven":
+        return "goal-driven"
+    return "hybrid" if text == "hybrid" else "reactive"

@@ -1,0 +1,307 @@
+"""Settings files: typed YAML front matter at v2, the published sections at v1; every problem with its line.
+
+No setting ever falls back to a default because it was written wrongly: a value that does not parse is an error, and so is
+a body that states another value than the front matter.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from atomic_agents.core.document import Document
+from atomic_agents.core.errors import DocumentUnreadable
+from atomic_agents.core.values import Problem, Usd
+from atomic_agents.vault import v1_settings
+from atomic_agents.vault.rules import ANY, BOOLEAN, MONEY, TEXT, TEXTS, Rule, check
+
+CAP_ACTIONS = ("skip", "fallback", "alert")
+TOOL_CLASSES = ("read_only", "reversible_write", "external_side_effect", "high_risk")
+_TOKENS = Rule("integer", least=1)
+_ALLOW_DENY = Rule("table", keys={"allow": TEXTS, "deny": TEXTS})
+_POLICY = {
+    "cost_caps": Rule("table", keys={"daily_usd": MONEY, "monthly_usd": MONEY}),
+    "tools": _ALLOW_DENY,
+    "mcp_servers": _ALLOW_DENY,
+    "model": TEXT,
+}
+
+_TOOLS = {
+    "read_paths": TEXTS,
+    "write_paths": TEXTS,
+    "read_only_paths": TEXTS,
+    "external_apis": TEXTS,
+    "hard_nos": TEXTS,
+    "tool_classes": Rule("map", items=Rule("choice", choices=TOOL_CLASSES)),
+}
+
+RULES: Mapping[str, Mapping[str, Rule]] = {
+    "model.md": {
+        "model": TEXT,
+        "fallback_model": TEXT,
+        "provider": TEXT,
+        "max_input_tokens": _TOKENS,
+        "max_output_tokens": _TOKENS,
+        "temperature": Rule("number", least=0, most=2),
+        "dedup_body_hash": BOOLEAN,
+        "conversation_backend": TEXT,
+        "cost_guardrails": Rule(
+            "table",
+            keys={
+                "enabled": BOOLEAN,
+                "daily_cap_usd": MONEY,
+                "monthly_cap_usd": MONEY,
+                "daily_cap_action": Rule("choice", choices=CAP_ACTIONS),
+                "monthly_cap_action": Rule("choice", choices=CAP_ACTIONS),
+                "warning_thresholds": Rule("list", items=Rule("number", least=0, most=1)),
+                "alert_channel": Rule("choice", choices=("log_only", "journal", "telegram", "email")),
+            },
+        ),
+    },
+    "tools.md": _TOOLS,
+    "tools.override.md": _TOOLS,
+    "roster.md": {"delegate_to": TEXTS},
+    "mcp.md": {
+        "allowed_commands": TEXTS,
+        "servers": Rule(
+            "map",
+            items=Rule(
+                "table",
+                keys={
+                    "command": TEXT,
+                    "args": TEXTS,
+                    "env": Rule("map", items=TEXT),
+                    "transport": Rule("choice", choices=("stdio",)),
+                    "description": TEXT,
+                },
+            ),
+        ),
+    },
+    "judges.md": {
+        "backend": TEXT,
+        "model": TEXT,
+        "timeout_ms": Rule("integer", least=1),
+        "budget": Rule("map", items=MONEY),
+        "class_policy": Rule(
+            "map", items=Rule("choice", choices=("bypass", "allow_with_audit", "judge_required", "escalate"))
+        ),
+        "failure_policy": Rule("map", items=ANY),
+        "escalation": Rule("map", items=ANY),
+        "audit": Rule("map", items=ANY),
+        "mandates": Rule("map", items=ANY),
+        "judge_captures": BOOLEAN,
+        "read_audit_mode": TEXT,
+        "specialist_composition": ANY,
+        "validation": TEXT,
+    },
+    "mandates.md": {"meta": Rule("map", items=ANY), "mandates": Rule("map", items=Rule("map", items=ANY))},
+    "serve.md": {
+        "identity_header": TEXT,
+        "bind_host": TEXT,
+        "bind_port": Rule("integer", least=1, most=65535),
+        "allow_no_auth": BOOLEAN,
+        "max_body_bytes": Rule("integer", least=1),
+        "idempotency_header": TEXT,
+        "identity_is_perimeter_verified": BOOLEAN,
+    },
+    "policy.md": {**_POLICY, "agents": Rule("map", items=Rule("table", keys=_POLICY))},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What one settings file says.
+
+    `values` holds the keys that are stated and right; `lines` the file line of each top-level key; `version` is 1 for the
+    published sections and 2 for front matter.
+    """
+
+    name: str
+    path: str
+    version: int
+    values: Mapping[str, object]
+    lines: Mapping[str, int]
+    problems: tuple[Problem, ...]
+
+
+def version_of(document: Document) -> int:
+    """The schema version of a settings document; one without front matter of ours is at 1."""
+    stated = document.meta.get("schema_version")
+    return stated if isinstance(stated, int) and not isinstance(stated, bool) else 1
+
+
+def read(name: str, document: Document) -> Settings:
+    """Read a settings document of either version; problems are returned, never raised."""
+    version = version_of(document)
+    if version < 2:
+        return _read_sections(name, document)
+    values = {key: value for key, value in document.meta.items() if key != "schema_version"}
+    lines = {key: document.line_of(key) for key in values}
+    problems = list(_check(name, document.path, values, lines))
+    stated = v1_settings.read(name, document.body, document.body_line)
+    for key, value in stated.values.items():
+        if key not in values or _normal(values[key]) != _normal(value):
+            where = f"{document.path}:{lines[key]}" if key in lines else f"the front matter of {document.path}"
+            message = f"the text states another {key} than {where}, and only the front matter is read"
+            hint = f"say it once: change {key} in the front matter, and take it out of the text"
+            problems.append(Problem(document.path, stated.lines[key], message, hint))
+    return Settings(name, document.path, version, _right(values, problems), lines, tuple(problems))
+
+
+def _read_sections(name: str, document: Document) -> Settings:
+    stated = v1_settings.read(name, document.body, document.body_line)
+    problems = [Problem(document.path, line, message, hint) for line, message, hint in stated.problems]
+    problems += _check(name, document.path, stated.values, stated.lines)
+    known = set(document.meta) & set(RULES[name])
+    problems += [
+        Problem(document.path, document.line_of(key), f"{key} stands in front matter without schema_version",
+                "write schema_version: 2 above it")
+        for key in sorted(known)
+    ]
+    return Settings(name, document.path, 1, _right(stated.values, problems), stated.lines, tuple(problems))
+
+
+def unreadable(name: str, error: DocumentUnreadable) -> Settings:
+    """The settings of a document that could not even be read as text."""
+    path, line = str(error.context["path"]), error.context["line"]
+    problem = Problem(path, line if isinstance(line, int) else 0, str(error.context["message"]), error.hint)
+    return Settings(name, path, 0, {}, {}, (problem,))
+
+
+def _check(name: str, path: str, values: Mapping[str, object], lines: Mapping[str, int]) -> Iterator[Problem]:
+    for finding in check(dict(values), Rule("table", keys=RULES[name])):
+        line = lines.get(".".join(finding.at), 0) or lines.get(finding.at[0], 0)
+        yield Problem(path, line, finding.message, finding.hint)
+    if name == "model.md":
+        yield from _check_caps(path, values, lines)
+
+
+def _check_caps(path: str, values: Mapping[str, object], lines: Mapping[str, int]) -> Iterator[Problem]:
+    guardrails = values.get("cost_guardrails")
+    if not isinstance(guardrails, dict):
+        return
+    line = lines.get("cost_guardrails", 0)
+    actions = (guardrails.get("daily_cap_action"), guardrails.get("monthly_cap_action"))
+    if "fallback" in actions and "fallback_model" not in values:
+        message = "a cap's action is fallback and there is no fallback_model; the run is skipped instead"
+        yield Problem(path, line, message, "add fallback_model, or write skip", "warning")
+
+
+def _right(values: Mapping[str, object], problems: list[Problem]) -> dict[str, object]:
+    """The values without those top-level keys that an error speaks of."""
+    broken = {problem.message.partition(" ")[0].partition(".")[0] for problem in problems if problem.severity == "error"}
+    return {key: value for key, value in values.items() if key not in broken}
+
+
+def _normal(value: object) -> object:
+    if isinstance(value, list):
+        return [_normal(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _normal(item) for key, item in value.items()}
+    if isinstance(value, float | int | Decimal) and not isinstance(value, bool):
+        return Decimal(str(value)).normalize()
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class CostGuardrails:
+    """Spending limits in USD; None is no limit of that kind, 0 freezes."""
+
+    enabled: bool = False
+    daily_cap: Usd | None = None
+    monthly_cap: Usd | None = None
+    daily_action: str = "skip"
+    monthly_action: str = "alert"
+    warning_thresholds: tuple[float, ...] = (0.5, 0.8)
+    alert_channel: str = "log_only"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """`model.md`, typed; `model` is None where the file states none."""
+
+    model: str | None
+    fallback_model: str | None
+    max_input_tokens: int
+    max_output_tokens: int
+    temperature: float | None
+    guardrails: CostGuardrails
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSettings:
+    """`tools.md`, typed; paths as written, relative ones are below the agent."""
+
+    read_paths: tuple[str, ...] = ()
+    write_paths: tuple[str, ...] = ()
+    read_only_paths: tuple[str, ...] = ()
+    external_apis: tuple[str, ...] = ()
+    hard_nos: tuple[str, ...] = ()
+    classes: Mapping[str, str] | None = None
+
+
+def model_settings(settings: Settings | None) -> ModelSettings:
+    """The typed values of a `model.md` without errors; the published defaults stand where it says nothing."""
+    values = settings.values if settings else {}
+    return ModelSettings(
+        model=_model_id(values, "model"),
+        fallback_model=_model_id(values, "fallback_model"),
+        max_input_tokens=_integer(values, "max_input_tokens", 12000),
+        max_output_tokens=_integer(values, "max_output_tokens", 4000),
+        temperature=_number(values, "temperature"),
+        guardrails=_guardrails(values.get("cost_guardrails")),
+    )
+
+
+def tool_settings(settings: Settings | None) -> ToolSettings:
+    """The typed values of a `tools.md` without errors."""
+    values = settings.values if settings else {}
+    classes = values.get("tool_classes")
+    return ToolSettings(
+        read_paths=_texts(values, "read_paths"),
+        write_paths=_texts(values, "write_paths"),
+        read_only_paths=_texts(values, "read_only_paths"),
+        external_apis=_texts(values, "external_apis"),
+        hard_nos=_texts(values, "hard_nos"),
+        classes={str(key): str(value) for key, value in classes.items()} if isinstance(classes, dict) else {},
+    )
+
+
+def _guardrails(found: object) -> CostGuardrails:
+    if not isinstance(found, dict):
+        return CostGuardrails()
+    thresholds = found.get("warning_thresholds", [0.5, 0.8])
+    return CostGuardrails(
+        enabled=bool(found.get("enabled", False)),
+        daily_cap=_cap(found.get("daily_cap_usd")),
+        monthly_cap=_cap(found.get("monthly_cap_usd")),
+        daily_action=str(found.get("daily_cap_action", "skip")),
+        monthly_action=str(found.get("monthly_cap_action", "alert")),
+        warning_thresholds=tuple(float(item) for item in thresholds),
+        alert_channel=str(found.get("alert_channel", "log_only")),
+    )
+
+
+def _cap(value: object) -> Usd | None:
+    return None if value is None else Decimal(str(value))
+
+
+def _model_id(values: Mapping[str, object], key: str) -> str | None:
+    model, provider = values.get(key), values.get("provider")
+    if not isinstance(model, str):
+        return None
+    return f"{provider}:{model}" if isinstance(provider, str) and ":" not in model else model
+
+
+def _integer(values: Mapping[str, object], key: str, default: int) -> int:
+    value = values.get(key, default)
+    return value if isinstance(value, int) else default
+
+
+def _number(values: Mapping[str, object], key: str) -> float | None:
+    value = values.get(key)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _texts(values: Mapping[str, object], key: str) -> tuple[str, ...]:
+    value = values.get(key)
+    return tuple(str(item) for item in value) if isinstance(value, list) else ()

@@ -1,0 +1,290 @@
+"""The settings files of the published v1 format, read into the keys that v2 gives them.
+
+v1 states settings in sections of prose. What its readers pass over in silence is a problem here: a block that does not
+parse, a model id that cannot be told, a class that is misspelt.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from atomic_agents.core import frontmatter
+from atomic_agents.core.frontmatter import FrontMatterError
+from atomic_agents.vault.markdown import Fence, Section, fences, sections
+
+
+@dataclass(slots=True)
+class Stated:
+    """What a body states: v2 values by key, the file line of each, and problems as (line, message, hint)."""
+
+    values: dict[str, object] = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=dict)
+    problems: list[tuple[int, str, str]] = field(default_factory=list)
+
+    def set(self, key: str, value: object, line: int) -> None:
+        """State `key`; a later statement wins, as in the published readers."""
+        self.values[key] = value
+        self.lines[key] = line
+
+
+def read(name: str, body: str, first_line: int = 1) -> Stated:
+    """Read the body of settings file `name`; `first_line` is the file line it starts on."""
+    stated = Stated()
+    _READERS[name](stated, sections(body, first_line), fences(body, first_line))
+    return stated
+
+
+_MODEL_ID = re.compile(r"(?:[-*][ \t]+)?[*`_]{0,4}([A-Za-z0-9][\w.:/@+-]*)[*`_]{0,4}[ \t]*(?:[(,;—–].*|--.*)?$")
+_FALLBACK = re.compile(r"fallback(?:[ \t]+model)?[ \t]*(?:[(—–:-].*)?$", re.IGNORECASE)
+_NUMBER = re.compile(r"\d[\d,_]*(?:\.\d+)?[A-Za-z]?")
+
+
+def _read_model(stated: Stated, found: list[Section], blocks: list[Fence]) -> None:
+    for section in found:
+        title = section.title.lower()
+        if title.startswith("default model"):
+            _model_id(stated, "model", section)
+        elif _FALLBACK.fullmatch(title):
+            _model_id(stated, "fallback_model", section)
+        elif title == "dedup body hash":
+            stated.set("dedup_body_hash", True, section.line)
+        elif title == "conversation backend":
+            _model_id(stated, "conversation_backend", section)
+        for line in section.prose():
+            _model_line(stated, line.number, line.text)
+    for block in blocks:
+        if block.tag in ("yaml", "yml"):
+            _guardrails(stated, block)
+        elif "cost_guardrails" in block.text:
+            tag = block.tag or "none"
+            message = f"the block that holds cost_guardrails is marked {tag}, not yaml, so it would be ignored"
+            stated.problems.append((block.line - 1, message, "write ```yaml above it"))
+    for section in found:
+        for line in section.prose():
+            if re.match(r"[ \t]*cost_guardrails[ \t]*:", line.text):
+                message = "cost_guardrails stands outside a ```yaml block, so it would be ignored"
+                stated.problems.append((line.number, message, "write ```yaml above it and ``` below it"))
+
+
+def _model_id(stated: Stated, key: str, section: Section) -> None:
+    for line in section.prose():
+        text = line.text.strip()
+        found = _MODEL_ID.match(text)
+        if found and (key == "conversation_backend" or re.search(r"[\d/:-]", found[1])):
+            stated.set(key, found[1], line.number)
+            return
+        if not text.startswith("("):
+            break
+    if key == "model":
+        message = "no model id stands below the heading for the default model"
+        stated.problems.append((section.line, message, "write the id alone on the line below it, such as gpt-5-mini"))
+
+
+def _model_line(stated: Stated, number: int, text: str) -> None:
+    provider = re.match(r"[ \t]*provider:[ \t]*([\w-]+)[ \t]*$", text)
+    if provider:
+        stated.set("provider", provider[1], number)
+    for key, pattern in (("max_input_tokens", r"max (?:system prompt|input)"), ("max_output_tokens", r"max output")):
+        found = re.search(pattern, text, re.IGNORECASE)
+        if not found or key in stated.values:
+            continue
+        amount = _NUMBER.search(text, found.end())
+        if amount is None:
+            continue
+        digits = amount[0].replace(",", "").replace("_", "")
+        if digits.isdigit():
+            stated.set(key, int(digits), number)
+        else:
+            hint = f"write {float(digits[:-1]) * 1000:.0f}" if digits[-1] in "kK" else "write a whole number"
+            stated.problems.append((number, f"{key} is {amount[0]!r}; a whole number of tokens is needed", hint))
+
+
+def _guardrails(stated: Stated, block: Fence) -> None:
+    if "cost_guardrails" not in block.text:
+        return
+    values = _yaml(stated, block.text, block.line, "the cost_guardrails block does not parse, so there would be no caps")
+    caps = values.get("cost_guardrails") if values is not None else None
+    if values is None or "cost_guardrails" not in values:
+        return
+    line = block.line + next(i for i, text in enumerate(block.text.splitlines()) if "cost_guardrails" in text)
+    if isinstance(caps, dict):
+        # 0 is how v1 writes "no cap"; in v2 it would freeze the agent.
+        caps = {key: value for key, value in caps.items() if not (str(key).endswith("_cap_usd") and value == 0)}
+        for offset, text in enumerate(block.text.splitlines()):
+            key = text.strip().partition(":")[0]
+            if key in caps:
+                stated.lines[f"cost_guardrails.{key}"] = block.line + offset
+    stated.set("cost_guardrails", caps, line)
+
+
+def _yaml(stated: Stated, text: str, first_line: int, complaint: str) -> dict[str, object] | None:
+    try:
+        return frontmatter.read(text if text.endswith("\n") else text + "\n").values
+    except FrontMatterError as error:
+        message = f"{complaint}: {str(error).removeprefix('front matter is not YAML: ')}"
+        stated.problems.append((first_line + error.line - 1, message, "correct the indentation of this line"))
+        return None
+
+
+_PATH_END = re.compile(r"[ \t](?:—|–|--|\(|,|#)|,[ \t]")
+
+
+def _read_tools(stated: Stated, found: list[Section], _blocks: list[Fence]) -> None:
+    for section in found:
+        title = section.title.lower()
+        if title.startswith(("read path", "write path", "read-only path", "read only path")):
+            key = "write_paths" if title.startswith("write") else "read_paths"
+            key = "read_only_paths" if title.startswith(("read-only", "read only")) else key
+            paths = [_PATH_END.split(text.replace("`", ""), maxsplit=1)[0].strip() for _, text in section.bullets()]
+            _extend(stated, key, paths, section.line)
+        elif title.startswith(("external api", "hard no")):
+            key = "hard_nos" if title.startswith("hard") else "external_apis"
+            _extend(stated, key, [text for _, text in section.bullets()], section.line)
+        elif title.startswith("tool classification"):
+            classes: dict[str, object] = {}
+            for line, text in section.bullets():
+                tool, colon, rest = text.replace("`", "").partition(":")
+                if not colon:
+                    stated.problems.append((line, f"{text!r} names no class", "write `- tool_name: read_only`"))
+                    continue
+                classes[tool.strip()] = _PATH_END.split(rest.strip(), maxsplit=1)[0].strip().lower()
+                stated.lines[f"tool_classes.{tool.strip()}"] = line
+            stated.set("tool_classes", classes, section.line)
+
+
+def _extend(stated: Stated, key: str, items: list[str], line: int) -> None:
+    former = stated.values.get(key)
+    stated.set(key, [*(former if isinstance(former, list) else []), *items], stated.lines.get(key, line))
+
+
+def _read_roster(stated: Stated, found: list[Section], _blocks: list[Fence]) -> None:
+    for section in found:
+        if section.title.lower().startswith("delegate to"):
+            names = [re.split(r"[ \t(,—–]", text.replace("`", ""), maxsplit=1)[0] for _, text in section.bullets()]
+            _extend(stated, "delegate_to", list(dict.fromkeys(names)), section.line)
+
+
+def _read_mcp(stated: Stated, found: list[Section], _blocks: list[Fence]) -> None:
+    servers: dict[str, object] = {}
+    for section in found:
+        if section.level != 2:
+            continue
+        if section.title.lower() == "allowed commands":
+            names = [line.text.strip().lstrip("-* ").strip("`") for line in section.prose()]
+            stated.set("allowed_commands", names, section.line)
+            continue
+        server: dict[str, object] = {}
+        environment: dict[str, str] = {}
+        for line in section.prose():
+            key, colon, value = line.text.strip().lstrip("-* ").partition(":")
+            key, value = key.strip().lower(), value.strip().strip("`")
+            if not colon or " " in key:
+                continue
+            if key == "args":
+                server["args"] = [part.strip() for part in value.split(",") if part.strip()]
+            elif key == "env":
+                pairs = (part.partition("=") for part in value.split(",") if part.strip())
+                environment |= {name.strip(): setting.strip() for name, _, setting in pairs}
+            else:
+                server[key] = value
+        if environment:
+            server["env"] = environment
+        if "command" in server:
+            servers[section.title] = server
+            stated.lines[f"servers.{section.title}"] = section.line
+        elif server:
+            stated.problems.append((section.line, f"MCP server {section.title} has no command", "add `command: …`"))
+    if servers:
+        stated.set("servers", servers, found[0].line if found else 1)
+
+
+_JUDGE_HEADINGS: Mapping[str, str] = {
+    "default judge": "",
+    "class policy": "class_policy",
+    "escalation queue": "escalation",
+    "failure policy": "failure_policy",
+    "audit": "audit",
+    "mandates": "mandates",
+}
+
+
+def _read_judges(stated: Stated, found: list[Section], blocks: list[Fence]) -> None:
+    for section in found:
+        below = _JUDGE_HEADINGS.get(section.title.lower())
+        text = "".join(f"{line.text}\n" if line.fence is None else "\n" for line in section.lines)
+        if below is None or not re.search(r"^[\w-]+:", text, re.MULTILINE):
+            continue
+        values = _yaml(stated, text, section.line + 1, f"the section {section.title} does not parse") or {}
+        if below:
+            stated.set(below, values, section.line)
+        else:
+            for key, value in values.items():
+                stated.set(_JUDGE_KEYS.get(key, key), value, section.line)
+    for block in blocks:
+        if block.tag in ("yaml", "yml"):
+            for key, value in (_yaml(stated, block.text, block.line, "the block does not parse") or {}).items():
+                stated.set(_JUDGE_KEYS.get(key, key), value, block.line)
+
+
+_JUDGE_KEYS: Mapping[str, str] = {"default_backend": "backend", "default_model": "model"}
+
+
+def _read_mandates(stated: Stated, found: list[Section], _blocks: list[Fence]) -> None:
+    mandates: dict[str, object] = {}
+    for section in found:
+        if section.level != 2:
+            continue
+        text = "".join(f"{line.text}\n" for line in section.lines if not line.text.strip().startswith("```"))
+        values = _yaml(stated, text, section.line + 1, f"the grant {section.title} does not parse")
+        if values is None:
+            continue
+        if section.title == "_meta":
+            stated.set("meta", values, section.line)
+        elif values:
+            mandates[section.title] = values
+            stated.set("mandates", mandates, stated.lines.get("mandates", section.line))
+
+
+_SERVE_FLAGS = ("allow_no_auth", "identity_is_perimeter_verified")
+_SERVE_NUMBERS = ("bind_port", "max_body_bytes")
+_SERVE_TEXTS = ("identity_header", "bind_host", "idempotency_header")
+
+
+def _read_serve(stated: Stated, found: list[Section], _blocks: list[Fence]) -> None:
+    for section in found:
+        key = re.sub(r"[ \t-]+", "_", section.title.strip().lower())
+        if key in _SERVE_FLAGS:
+            stated.set(key, True, section.line)
+        elif key in _SERVE_NUMBERS or key in _SERVE_TEXTS:
+            value = next((line for line in section.prose()), None)
+            if value is None:
+                stated.problems.append((section.line, f"{section.title} is empty", "write its value below the heading"))
+                continue
+            text = value.text.strip().strip("`*").strip()
+            number = key in _SERVE_NUMBERS and text.isdigit()
+            stated.set(key, int(text) if number else text, value.number)
+
+
+def _read_policy(stated: Stated, found: list[Section], blocks: list[Fence]) -> None:
+    block = next((block for block in blocks if block.tag in ("yaml", "yml")), None)
+    if block is None:
+        text = "".join(f"{line.text}\n" for section in found for line in section.lines)
+        if not re.search(r"^\w+:", text, re.MULTILINE):
+            return
+        block = Fence("yaml", found[0].line, text)
+    values = _yaml(stated, block.text, block.line, "the policy does not parse, so it would not hold") or {}
+    for key, value in values.items():
+        stated.set(key, value, block.line)
+
+
+_READERS: Mapping[str, Callable[[Stated, list[Section], list[Fence]], None]] = {
+    "model.md": _read_model,
+    "tools.md": _read_tools,
+    "tools.override.md": _read_tools,
+    "roster.md": _read_roster,
+    "mcp.md": _read_mcp,
+    "judges.md": _read_judges,
+    "mandates.md": _read_mandates,
+    "serve.md": _read_serve,
+    "policy.md": _read_policy,
+}
