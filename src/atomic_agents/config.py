@@ -29,7 +29,9 @@ VARIABLES = (
     Variable("ATOMIC_AGENTS_OPENAI_KEY", "Key for OpenAI's models; read before OPENAI_API_KEY."),
     Variable("OPENAI_API_KEY", "Key for OpenAI's models."),
     Variable("OPENAI_BASE_URL", "Another server that speaks OpenAI's chat protocol."),
-    Variable("ATOMIC_AGENTS_<PROVIDER>_KEY", "Key for any other provider, its name in capitals; also <PROVIDER>_API_KEY."),
+    Variable(
+        "ATOMIC_AGENTS_<PROVIDER>_KEY", "Key for any other provider, its name in capitals; also <PROVIDER>_API_KEY."
+    ),
     Variable("OLLAMA_HOST", "Where Ollama listens.", "http://127.0.0.1:11434"),
     Variable("NO_COLOR", "Set to anything: no colour."),
 )
@@ -87,7 +89,7 @@ def load(root: str | None = None, environ: Mapping[str, str] | None = None) -> C
         if (value := environ.get(f"{provider.upper()}_BASE_URL", "").strip())
     }
     return Config(
-        root=Path(os.path.abspath(_expand(chosen, home))),  # noqa: PTH100 - symlinks in the root stay as typed
+        root=Path(os.path.abspath(_expand(chosen, home))),
         cache_dir=_expand(cache, home),
         keys_file=home / ".config" / "atomic_agents" / "keys.json",
         base_urls=base_urls,

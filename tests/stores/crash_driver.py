@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from atomic_agents.core.change import Append, ChangeSet, Delete, Put
+from atomic_agents.core.errors import StorageFailed
 from atomic_agents.stores import disk
 from atomic_agents.stores.files import FolderStore
 
@@ -87,13 +88,15 @@ def state(root: Path) -> State:
 
 
 def in_child(act: Callable[[], object]) -> int:
-    """Run `act` in a process of its own; return how it ended, 0 for well."""
+    """Run `act` in a process of its own; return how it ended: 0 is well, 2 is done but perhaps not durable."""
     child = os.fork()
     if child == 0:
         code = 1
         try:
             act()
             code = 0
+        except StorageFailed as error:
+            code = 2 if "the change is made" in error.message else 1
         finally:
             os._exit(code)
     _, status = os.waitpid(child, 0)
@@ -237,8 +240,8 @@ class Trial:
         for moment in ("once", "always"):
             for fatal in count(1):
                 code = self.attempt(partial(arm, fatal, failing(moment)))
-                wanted = self.new if code == 0 else self.old
-                if (code == 0 or moment == "once") and state(self.root) != wanted:
+                wanted = self.old if code == 1 else self.new
+                if (code != 1 or moment == "once") and state(self.root) != wanted:
                     self.wrong.append(f"{moment} {fatal}: ended with {code} but is {state(self.root)}")
                 self.judge(f"{moment} {fatal}")
                 if self.attempt(partial(arm, fatal, dying("before"))) == 0:

@@ -12,7 +12,7 @@ from atomic_agents.vault.vault import Vault
 
 PRICES_FILE = "prices.toml"
 _MILLION = Decimal(1_000_000)
-# What Anthropic asks for writing its cache, and the dearest of its kind; the library has no such figure for every model.
+# What Anthropic asks for writing its cache, the dearest of its kind; the library does not know it for every model.
 _CACHE_WRITE = Decimal("1.25")
 
 

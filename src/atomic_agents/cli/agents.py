@@ -28,7 +28,7 @@ def init_command(name: str, template: str, model: str | None, dry_run: bool, roo
         opened.store.apply(change)
         render.say(f"{opened.config.root}/{name}: made from the template {template}, with the model {chosen}")
         if chosen == "embedded:quote":
-            render.talk("embedded:quote answers by quoting the vault and generates nothing; atomic-agents models list shows others")
+            render.talk("embedded:quote quotes the vault and generates nothing; atomic-agents models list shows others")
         render.talk(f"next: atomic-agents run {name}{_root(opened, root)} --work-item 'remember: …'")
 
 
@@ -90,8 +90,16 @@ def _info_lines(found: AgentInfo) -> list[tuple[str, str]]:
     model, guardrails = found.settings.model, found.settings.model.guardrails
     caps = "off"
     if guardrails.enabled:
-        day = "none" if guardrails.daily_cap is None else f"{render.money(guardrails.daily_cap)} ({guardrails.daily_action})"
-        month = "none" if guardrails.monthly_cap is None else f"{render.money(guardrails.monthly_cap)} ({guardrails.monthly_action})"
+        day = (
+            "none"
+            if guardrails.daily_cap is None
+            else f"{render.money(guardrails.daily_cap)} ({guardrails.daily_action})"
+        )
+        month = (
+            "none"
+            if guardrails.monthly_cap is None
+            else f"{render.money(guardrails.monthly_cap)} ({guardrails.monthly_action})"
+        )
         caps = f"{day} a day, {month} a month"
     tools = found.settings.tools
     lines = [

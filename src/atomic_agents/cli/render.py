@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import click
 
@@ -46,7 +46,9 @@ def error(found: AtomicAgentsError) -> None:
 def problems(label: str, found: Sequence[Problem]) -> None:
     """Problems, each with its place and its fix."""
     for problem in found[:_MOST_PROBLEMS]:
-        click.echo(f"{_label(label, 'red' if label == 'error' else 'yellow')}: {problem.where}: {problem.message}", err=True)
+        click.echo(
+            f"{_label(label, 'red' if label == 'error' else 'yellow')}: {problem.where}: {problem.message}", err=True
+        )
         hint(problem.hint)
     if len(found) > _MOST_PROBLEMS:
         talk(f"and {len(found) - _MOST_PROBLEMS:,} more")
@@ -92,11 +94,12 @@ def duration(milliseconds: float) -> str:
 class Bar:
     """A progress bar for each phase, on a terminal and for anything that takes a while."""
 
-    watched: bool = field(default_factory=lambda: sys.stderr.isatty())
+    watched: bool
     _phase: str = ""
     _shown: int = -1
 
-    def __call__(self, phase: str, done: int, total: int) -> None:
+    def show(self, phase: str, done: int, total: int) -> None:
+        """Say how far a phase is."""
         if not self.watched or total < 500:
             return
         percent = done * 100 // max(total, 1)
@@ -106,4 +109,6 @@ class Bar:
             self._phase, self._shown = phase, percent
 
 
-Show = Callable[[str], None]
+def progress() -> Callable[[str, int, int], None]:
+    """A bar for the terminal, silent where there is none."""
+    return Bar(watched=sys.stderr.isatty()).show

@@ -53,10 +53,16 @@ def run_command(
 @click.option("--trigger", type=click.Choice(_TRIGGERS), default="manual", show_default=True)
 @json_option
 @common
-def prompt_command(agent: str, work_item: str, model: str | None, trigger: str, as_json: bool, root: str | None) -> None:
+def prompt_command(
+    agent: str, work_item: str, model: str | None, trigger: str, as_json: bool, root: str | None
+) -> None:
     """The exact prompt that a run of AGENT would send now."""
     with workspace(root) as opened:
-        _show(runs.preview(opened, agent, work_item=work_item, model_id=model, trigger=trigger), work_item, as_json=as_json)
+        _show(
+            runs.preview(opened, agent, work_item=work_item, model_id=model, trigger=trigger),
+            work_item,
+            as_json=as_json,
+        )
 
 
 def _show(found: runs.Preview, work_item: str, *, as_json: bool) -> None:
@@ -77,9 +83,11 @@ def _show(found: runs.Preview, work_item: str, *, as_json: bool) -> None:
     if work_item:
         render.say(f"[work item] {work_item}")
     for section in found.prompt.sections:
-        render.talk(f"{section.tokens:>8,} tokens  {section.title}{'  (cut)' if section.title in found.prompt.cut else ''}")
-    most = "an unknown sum" if found.most is None else render.money(found.most)
-    render.talk(f"{found.prompt.tokens:>8,} tokens in all; {found.model}; one request can cost at most {most}")
+        render.talk(
+            f"{section.tokens:>8,} tokens  {section.title}{'  (cut)' if section.title in found.prompt.cut else ''}"
+        )
+    sum_ = "an unknown sum" if found.most is None else render.money(found.most)
+    render.talk(f"{found.prompt.tokens:>8,} tokens in all; {found.model}; one request can cost at most {sum_}")
 
 
 def _finish(result: Result, *, as_json: bool, streamed: bool) -> int:
@@ -98,7 +106,8 @@ def _finish(result: Result, *, as_json: bool, streamed: bool) -> int:
     if result.failure is not None:
         render.error(result.failure)
     tokens = f"{result.input_tokens:,} tokens in, {result.output_tokens:,} out, " if result.input_tokens else ""
-    render.talk(f"{result.agent}: {result.ending}, {result.model}, {tokens}{render.money(result.cost)}, {render.duration(result.latency_ms)}")
+    cost, took = render.money(result.cost), render.duration(result.latency_ms)
+    render.talk(f"{result.agent}: {result.ending}, {result.model}, {tokens}{cost}, {took}")
     return status
 
 
@@ -123,7 +132,9 @@ def _json(result: Result) -> dict[str, object]:
 def _work_item(text: str) -> str:
     item = sys.stdin.read() if text == "-" else text
     if not item.strip():
-        raise UsageError("the work item is empty", hint="--work-item 'what to do', or --work-item - with text on standard input")
+        raise UsageError(
+            "the work item is empty", hint="--work-item 'what to do', or --work-item - with text on standard input"
+        )
     return item.strip()
 
 

@@ -38,15 +38,15 @@ def migrate_command(
         raise UsageError("say one of --status, --list-snapshots, --to vN, --rollback SNAPSHOT", hint="migrate --status")
     with workspace(root) as opened:
         if status:
-            _status(upkeep.status(opened, render.Bar()), as_json=as_json)
+            _status(upkeep.status(opened, render.progress()), as_json=as_json)
         elif list_snapshots:
             _snapshots(opened, as_json=as_json)
         elif rollback:
-            _rolled_back(opened, upkeep.roll_back(opened, rollback, render.Bar()), as_json=as_json)
+            _rolled_back(opened, upkeep.roll_back(opened, rollback, render.progress()), as_json=as_json)
         elif dry_run:
             _name_scripts(opened)
             plan = upkeep.plan_migration(
-                opened, upkeep.parse_version(str(target)), skip_unreadable=skip_unreadable, progress=render.Bar()
+                opened, upkeep.parse_version(str(target)), skip_unreadable=skip_unreadable, progress=render.progress()
             )
             _planned(opened, plan, whole=whole, as_json=as_json)
         else:
@@ -73,7 +73,9 @@ def _migrate(opened: Workspace, target: str, *, skip_unreadable: bool, as_json: 
         render.say(f"already at v{upkeep.parse_version(target)}")
         return
     _name_scripts(opened)
-    done = upkeep.migrate(opened, upkeep.parse_version(target), skip_unreadable=skip_unreadable, progress=render.Bar())
+    done = upkeep.migrate(
+        opened, upkeep.parse_version(target), skip_unreadable=skip_unreadable, progress=render.progress()
+    )
     if as_json:
         render.say_json({**_plan_json(done.plan), "snapshot": done.snapshot})
         return
@@ -101,7 +103,9 @@ def _planned(opened: Workspace, plan: Plan, *, whole: bool, as_json: bool) -> No
         render.say(f"and {len(plan.changes) - len(shown):,} more documents; --dry-run --all shows them")
     _skipped(plan)
     steps = " > ".join(step.name for step in plan.steps)
-    render.say(f"dry run: v{plan.from_version} to v{plan.target} by {steps} would change {_counts(plan)}; nothing was written")
+    render.say(
+        f"dry run: v{plan.from_version} to v{plan.target} by {steps} would change {_counts(plan)}; nothing was written"
+    )
 
 
 def _skipped(plan: Plan) -> None:
@@ -152,7 +156,9 @@ def _status(found: Status, *, as_json: bool) -> None:
         render.say(f"snapshot   {snapshot.name}")
     render.problems("warning", found.unreadable)
     if found.highest > found.current:
-        render.say(f"newer than this package: documents are at v{found.highest}; pip install --upgrade atomic-agents-stack")
+        render.say(
+            f"newer than this package: documents are at v{found.highest}; pip install --upgrade atomic-agents-stack"
+        )
     elif found.needs_migration:
         render.say(f"needs migration: python -m atomic_agents.migrate --to v{found.current} --dry-run")
     else:
@@ -177,12 +183,15 @@ def _rolled_back(opened: Workspace, done: RolledBack, *, as_json: bool) -> None:
         return
     for path, beside in done.kept.items():
         render.notice(f"{path} was edited since; what it said is kept as {beside}")
-    render.say(f"rolled back to v{done.from_version}: {render.count(len(done.restored), 'document')} restored, {done.unchanged:,} unchanged")
+    restored = render.count(len(done.restored), "document")
+    render.say(f"rolled back to v{done.from_version}: {restored} restored, {done.unchanged:,} unchanged")
     if done.safety:
         render.talk(f"to undo it: python -m atomic_agents.migrate --rollback {done.safety}")
     current = upkeep.status(opened).current
     if done.from_version < current:
-        render.talk(f"--status says that the vault needs migration for as long as this package, which writes v{current}, is installed")
+        render.talk(
+            f"--status says that the vault needs migration while this package, which writes v{current}, is there"
+        )
 
 
 def _time(seconds: float) -> str:

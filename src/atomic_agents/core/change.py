@@ -86,6 +86,6 @@ def _unified(path: str, before: bytes, after: bytes) -> Iterator[str]:
     if len(before) + len(after) > _DIFF_BYTES:
         yield from (f"--- {path}", f"+++ {path}", f"@@ {len(before):,} bytes become {len(after):,} @@")
         return
-    lines = [part.decode(errors="replace").splitlines() for part in (before, after)]
+    was, becomes = (part.decode(errors="replace").splitlines() for part in (before, after))
     old, new = (path if before else "/dev/null"), (path if after else "/dev/null")
-    yield from difflib.unified_diff(*lines, fromfile=old, tofile=new, lineterm="", n=1)
+    yield from difflib.unified_diff(was, becomes, fromfile=old, tofile=new, lineterm="", n=1)

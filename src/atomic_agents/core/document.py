@@ -82,7 +82,9 @@ class Document:
         """
         wanted = {key: value for key, value in changes.items() if value is not REMOVE}
         expected = {key: value for key, value in self.meta.items() if changes.get(key) is not REMOVE} | wanted
-        changed = {key: value for key, value in wanted.items() if key not in self.meta or not _same(self.meta[key], value)}
+        changed = {
+            key: value for key, value in wanted.items() if key not in self.meta or not _same(self.meta[key], value)
+        }
         removed = {key for key, value in changes.items() if value is REMOVE and key in self.meta}
         if not changed and not removed:
             return self
@@ -145,7 +147,9 @@ def render(meta: Mapping[str, object], body: str) -> bytes:
 def _decode(path: str, data: bytes) -> str:
     if len(data) > MAX_BYTES:
         size = f"{len(data) / 1_048_576:,.0f} MiB"
-        raise _unreadable(path, 0, f"is {size}; a document may hold {MAX_BYTES // 1_048_576} MiB", "move it out of the vault")
+        raise _unreadable(
+            path, 0, f"is {size}; a document may hold {MAX_BYTES // 1_048_576} MiB", "move it out of the vault"
+        )
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -208,7 +212,11 @@ def _edit_lines(
     return "".join(lines + tail)
 
 
-_SCALAR_LINE = re.compile(r"(?P<lead>[^:\s]+:[ \t]+)(?P<value>'(?:[^']|'')*'|\"[^\"\\]*\"|[^\s'\"\[{|>&*!#][^#\r\n]*?)(?P<tail>(?:[ \t]+#[^\r\n]*)?[ \t]*\r?\n?)")
+_SCALAR_LINE = re.compile(
+    r"(?P<lead>[^:\s]+:[ \t]+)"
+    r"(?P<value>'(?:[^']|'')*'|\"[^\"\\]*\"|[^\s'\"\[{|>&*!#][^#\r\n]*?)"
+    r"(?P<tail>(?:[ \t]+#[^\r\n]*)?[ \t]*\r?\n?)"
+)
 
 
 def _replace_entry(old: list[str], key: str, was: object, value: object, newline: str) -> list[str]:

@@ -170,7 +170,7 @@ def _last_line(node: yaml.Node) -> int:
         if node.style in ("|", ">"):
             return max(node.start_mark.line, node.end_mark.line - 1)
         return int(node.end_mark.line)
-    if node.flow_style:
+    if not isinstance(node, yaml.CollectionNode) or node.flow_style:
         return int(node.end_mark.line)
     children = [part for item in node.value for part in (item if isinstance(item, tuple) else (item,))]
     return max((_last_line(child) for child in children), default=int(node.start_mark.line))

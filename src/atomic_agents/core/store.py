@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from atomic_agents.core.change import Change, ChangeSet, Revision
+from atomic_agents.core.change import ChangeSet, Revision
 from atomic_agents.core.errors import PathRefused
 
 

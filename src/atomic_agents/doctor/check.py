@@ -40,7 +40,13 @@ class Result:
         """The published keys of a result, and the agent."""
         found = self.finding
         detail = {"agent": self.agent} if self.agent else {}
-        return {"name": self.check, "status": found.state, "message": found.message, "fix_hint": found.hint, "detail": detail}
+        return {
+            "name": self.check,
+            "status": found.state,
+            "message": found.message,
+            "fix_hint": found.hint,
+            "detail": detail,
+        }
 
 
 @dataclass
@@ -101,14 +107,20 @@ VaultCheck = Callable[[Examination], Iterator[Finding]]
 AgentCheck = Callable[[Examination, Agent], Iterator[Finding]]
 
 
-def run(examination: Examination, of_vault: Mapping[str, VaultCheck], of_agents: Mapping[str, AgentCheck]) -> list[Result]:
+def run(
+    examination: Examination, of_vault: Mapping[str, VaultCheck], of_agents: Mapping[str, AgentCheck]
+) -> list[Result]:
     """Run every check; one that finds nothing has passed, and its docstring says what.
 
     A check whose reading fails has failed with that error's message: it never ends the examination.
     """
     results = [result for name, check in of_vault.items() for result in _run(name, "", check, examination)]
     try:
-        agents = examination.agents if all(result.finding.state != "fail" or result.check != "env" for result in results) else ()
+        agents = (
+            examination.agents
+            if all(result.finding.state != "fail" or result.check != "env" for result in results)
+            else ()
+        )
     except AtomicAgentsError as error:
         return [*results, Result("vault", examination.only_agent, Finding("fail", error.message, error.hint))]
     for agent in agents:

@@ -25,7 +25,9 @@ def schema(examination: Examination) -> Iterator[Finding]:
     if census.version < CURRENT_SCHEMA_VERSION:
         old = sum(count for (_, version), count in census.counts.items() if version < CURRENT_SCHEMA_VERSION)
         noun = "1 document must" if old == 1 else f"{old:,} documents must"
-        yield Finding("fail", f"the vault is at v{census.version}: {noun} be migrated to v{CURRENT_SCHEMA_VERSION}", migrate)
+        yield Finding(
+            "fail", f"the vault is at v{census.version}: {noun} be migrated to v{CURRENT_SCHEMA_VERSION}", migrate
+        )
 
 
 def agents(examination: Examination) -> Iterator[Finding]:
@@ -41,10 +43,18 @@ def vault(examination: Examination, agent: Agent) -> Iterator[Finding]:
     settings = examination.settings(agent)
     if "model.md" not in settings.files:
         path = layout.settings(agent.name, "model.md")
-        yield Finding("fail", f"{path} is missing", f"write it with front matter: schema_version: 2 and model: …, or copy another agent's to {path}")
+        yield Finding(
+            "fail",
+            f"{path} is missing",
+            f"write it with front matter: schema_version: 2 and model: …, or copy another agent's to {path}",
+        )
     if "tools.md" not in settings.files:
         path = layout.settings(agent.name, "tools.md")
-        yield Finding("warn", f"{path} is missing, so it may remember nothing", f"write it with front matter: schema_version: 2 and write_paths: [memory/], in {path}")
+        yield Finding(
+            "warn",
+            f"{path} is missing, so it may remember nothing",
+            f"write it with front matter: schema_version: 2 and write_paths: [memory/], in {path}",
+        )
     for name, found in settings.files.items():
         if name not in ("model.md", "mcp.md"):
             yield from _findings(found.problems)
@@ -61,14 +71,26 @@ def model(examination: Examination, agent: Agent) -> Iterator[Finding]:
     if any(problem.severity == "error" for problem in found.problems):
         return
     if settings.model.model is None:
-        yield Finding("fail", f"{found.path} states no model", f"add a line `model: …` to its front matter; atomic-agents models list")
+        yield Finding(
+            "fail",
+            f"{found.path} states no model",
+            "add a line `model: …` to its front matter; atomic-agents models list",
+        )
         return
     guardrails = settings.model.guardrails
     if guardrails.enabled and guardrails.daily_cap is None and guardrails.monthly_cap is None:
-        yield Finding("warn", f"{found.path}: cost_guardrails are enabled and state no cap", "add daily_cap_usd and monthly_cap_usd below cost_guardrails")
+        yield Finding(
+            "warn",
+            f"{found.path}: cost_guardrails are enabled and state no cap",
+            "add daily_cap_usd and monthly_cap_usd below cost_guardrails",
+        )
     if guardrails.enabled and not examination.priced(settings.model.model):
         message = f"the price of {settings.model.model} is not known, so a run is skipped while a cap is set"
-        yield Finding("fail", message, f'add to prices.toml: ["{settings.model.model}"] with input = and output = in USD a million tokens')
+        yield Finding(
+            "fail",
+            message,
+            f'add to prices.toml: ["{settings.model.model}"] with input = and output = in USD a million tokens',
+        )
 
 
 def memory(examination: Examination, agent: Agent) -> Iterator[Finding]:
@@ -81,7 +103,11 @@ def memory(examination: Examination, agent: Agent) -> Iterator[Finding]:
         if "/dreams/" in document.path:
             continue
         if _CONFLICT_COPY.search(place.name):
-            yield Finding("warn", f"{document.path} is the copy that a sync tool made of a conflict", "merge it into the other file and delete it")
+            yield Finding(
+                "warn",
+                f"{document.path} is the copy that a sync tool made of a conflict",
+                "merge it into the other file and delete it",
+            )
             continue
         if place.kind is Kind.NOTE:
             files.add(place.name)
@@ -109,9 +135,15 @@ def write_paths(examination: Examination, agent: Agent) -> Iterator[Finding]:
     policy = paths.policy(agent.name, tools, str(examination.root))
     path = examination.settings(agent).files["tools.md"].path
     if not policy.may_write(layout.note(agent.name, "user_x.md")):
-        yield Finding("warn", f"{path}: memory/ is not among the write paths, so nothing is remembered", f"add memory/ to write_paths in {path}")
+        yield Finding(
+            "warn",
+            f"{path}: memory/ is not among the write paths, so nothing is remembered",
+            f"add memory/ to write_paths in {path}",
+        )
 
 
 def _findings(problems: tuple[Problem, ...]) -> Iterator[Finding]:
     for problem in problems:
-        yield Finding("fail" if problem.severity == "error" else "warn", f"{problem.where}: {problem.message}", problem.hint)
+        yield Finding(
+            "fail" if problem.severity == "error" else "warn", f"{problem.where}: {problem.message}", problem.hint
+        )

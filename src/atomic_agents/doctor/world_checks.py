@@ -9,6 +9,8 @@ from atomic_agents.doctor.check import Examination, Finding
 from atomic_agents.vault import layout, log
 from atomic_agents.vault.vault import Agent
 
+_PYTHON = (3, 11)
+
 
 def env(examination: Examination) -> Iterator[Finding]:
     """The vault's folder is there and can be written to."""
@@ -24,7 +26,7 @@ def env(examination: Examination) -> Iterator[Finding]:
 
 def python(_examination: Examination) -> Iterator[Finding]:
     """Python is new enough."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < _PYTHON:  # reached where the package was put on the path of another Python by hand
         yield Finding("fail", f"Python {sys.version.split()[0]} is too old; 3.11 is needed", "python3.11 -m venv .venv")
 
 
@@ -46,14 +48,17 @@ def provider_keys(examination: Examination, agent: Agent) -> Iterator[Finding]:
     for model, state in ((settings.model, "fail"), (settings.fallback_model, "warn")):
         offer = examination.check_model(model) if model else None
         if offer is not None and offer.availability != "ready":
-            yield Finding("fail" if state == "fail" else "warn", f"{model}: {offer.note or offer.availability}", _ways(str(model)))
+            yield Finding(
+                "fail" if state == "fail" else "warn", f"{model}: {offer.note or offer.availability}", _ways(str(model))
+            )
 
 
 def _ways(model: str) -> str:
     if model.startswith("local:"):
         return "pip install 'atomic-agents-stack[local]' && atomic-agents models install smollm2"
     provider = model.partition(":")[0] if ":" in model else "anthropic" if model.startswith("claude") else "openai"
-    return f"export {provider.upper().replace('-', '_')}_API_KEY=…\nor use a model that needs no key: atomic-agents models list"
+    variable = f"{provider.upper().replace('-', '_')}_API_KEY"
+    return f"export {variable}=…\nor use a model that needs no key: atomic-agents models list"
 
 
 def mcp(examination: Examination, agent: Agent) -> Iterator[Finding]:
@@ -63,10 +68,16 @@ def mcp(examination: Examination, agent: Agent) -> Iterator[Finding]:
         yield Finding("skip", "no mcp.md" if found is None else "left out by --no-mcp")
         return
     for problem in found.problems:
-        yield Finding("fail" if problem.severity == "error" else "warn", f"{problem.where}: {problem.message}", problem.hint)
+        yield Finding(
+            "fail" if problem.severity == "error" else "warn", f"{problem.where}: {problem.message}", problem.hint
+        )
     servers = found.values.get("servers")
     for name, server in servers.items() if isinstance(servers, dict) else ():
         command = str(server.get("command", ""))
         if command and shutil.which(command) is None:
             line = found.lines.get(f"servers.{name}", found.lines.get("servers", 0))
-            yield Finding("fail", f"{found.path}:{line}: {command} of {name} is not on the PATH", f"install {command}, or correct its path")
+            yield Finding(
+                "fail",
+                f"{found.path}:{line}: {command} of {name} is not on the PATH",
+                f"install {command}, or correct its path",
+            )

@@ -7,8 +7,8 @@ from atomic_agents.vault import layout
 from atomic_agents.vault.settings import ToolSettings
 
 OPERATOR_FILES = (
-    "persona/", "tools.md", "tools.override.md", "model.md", "judges.md", "mandates.md", "policy.md", "mcp.md", "roster.md",
-    "serve.md", "skills/", "tools/", "persona.link.md",
+    "persona/", "persona.link.md", "tools.md", "tools.override.md", "model.md", "judges.md", "mandates.md", "policy.md",
+    "mcp.md", "roster.md", "serve.md", "skills/", "tools/",
 )  # fmt: skip
 """What no write path covers: the operator's word on what an agent is and may do."""
 
@@ -34,7 +34,9 @@ class PathPolicy:
         if _covers(self.read_only, path) or path.startswith(("_migrations/", ".")):
             return False
         own = path.removeprefix(f"{self.agent}/")
-        if own != path and (own in OPERATOR_FILES or own.startswith(tuple(p for p in OPERATOR_FILES if p.endswith("/")))):
+        if own != path and (
+            own in OPERATOR_FILES or own.startswith(tuple(p for p in OPERATOR_FILES if p.endswith("/")))
+        ):
             return False
         return _covers(self.write, path)
 
@@ -84,4 +86,6 @@ def _prefix(agent: str, path: str, vault_root: str) -> str | None:
 def _covers(prefixes: tuple[str, ...], path: str) -> bool:
     if ".." in path.split("/"):
         return False
-    return any(path == prefix or (prefix == "" or prefix.endswith("/")) and path.startswith(prefix) for prefix in prefixes)
+    return any(
+        path == prefix or ((prefix == "" or prefix.endswith("/")) and path.startswith(prefix)) for prefix in prefixes
+    )

@@ -118,7 +118,9 @@ class Captures:
         message = f"remembered as {file}"
         if existing is not None:
             other = existing.path.rpartition("/")[2]
-            message += f"; {other} has the same name: if both say the same, send the joined text with merge_into {other}"
+            message += (
+                f"; {other} has the same name: if both say the same, send the joined text with merge_into {other}"
+            )
         return Outcome("written", file, message)
 
     def _revise(self, capture: Mapping[str, object], file: str) -> Outcome:
@@ -194,7 +196,12 @@ class Captures:
         path = layout.memory_index(self.agent)
         text = (self._read(path) or b"").decode(errors="surrogateescape")
         new = index.add(
-            text, type_=str(capture["type"]), name=str(capture["name"]), file=file, hook=str(capture["description"]), former=former
+            text,
+            type_=str(capture["type"]),
+            name=str(capture["name"]),
+            file=file,
+            hook=str(capture["description"]),
+            former=former,
         )
         for old in archived:
             new = index.archive(new, old.rpartition("/")[2])
@@ -221,7 +228,7 @@ class Captures:
 
 
 _BLOCK = re.compile(
-    r"^(?P<indent>[ \t]*)(?P<fence>`{3,})[ \t]*atomic_capture[ \t]*\r?\n(?P<json>.*?)(?:\r?\n[ \t]*(?P=fence)[ \t]*$|\Z)",
+    r"^[ \t]*(?P<fence>`{3,})[ \t]*atomic_capture[ \t]*\r?\n(?P<json>.*?)(?:\r?\n[ \t]*(?P=fence)[ \t]*$|\Z)",
     re.MULTILINE | re.DOTALL | re.IGNORECASE,
 )
 
@@ -248,7 +255,10 @@ def _wrong(capture: object) -> str:
     if isinstance(capture, str):
         return "the block is not JSON; send it again as one JSON object"
     validator = jsonschema.Draft202012Validator(CAPTURE_SCHEMA)
-    errors = [f"{'.'.join(map(str, error.path)) or 'capture'}: {error.message[:200]}" for error in validator.iter_errors(capture)]
+    errors = [
+        f"{'.'.join(map(str, error.path)) or 'capture'}: {error.message[:200]}"
+        for error in validator.iter_errors(capture)
+    ]
     if not errors and isinstance(capture, dict) and capture.get("expires_at"):
         try:
             datetime.date.fromisoformat(str(capture["expires_at"]))

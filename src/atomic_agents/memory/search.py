@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from atomic_agents.core.errors import DocumentUnreadable
 from atomic_agents.core.store import Entry
@@ -32,15 +33,83 @@ CREATE VIRTUAL TABLE texts USING fts5 (name, body, tags, tokenize='porter unicod
 CREATE TABLE spend (path TEXT PRIMARY KEY, stamp TEXT NOT NULL, total TEXT NOT NULL, bad_line TEXT NOT NULL);
 """
 _STOP_WORDS = frozenset(
-    "a an and are as at be been but by can could did do does for from had has have how i if in is it its me my of on or our "
-    "should so that the their them there they this to was we were what when where which who why will with would you your "
-    "der die das ein eine ist und oder wir ich sie es".split()
+    [
+        "a",
+        "an",
+        "and",
+        "are",
+        "as",
+        "at",
+        "be",
+        "been",
+        "but",
+        "by",
+        "can",
+        "could",
+        "did",
+        "do",
+        "does",
+        "for",
+        "from",
+        "had",
+        "has",
+        "have",
+        "how",
+        "i",
+        "if",
+        "in",
+        "is",
+        "it",
+        "its",
+        "me",
+        "my",
+        "of",
+        "on",
+        "or",
+        "our",
+        "should",
+        "so",
+        "that",
+        "the",
+        "their",
+        "them",
+        "there",
+        "they",
+        "this",
+        "to",
+        "was",
+        "we",
+        "were",
+        "what",
+        "when",
+        "where",
+        "which",
+        "who",
+        "why",
+        "will",
+        "with",
+        "would",
+        "you",
+        "your",
+        "der",
+        "die",
+        "das",
+        "ein",
+        "eine",
+        "ist",
+        "und",
+        "oder",
+        "wir",
+        "ich",
+        "sie",
+        "es",
+    ]
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of a document that matches a query: where it stands, its text, and how well it matches (higher is better)."""
+    """A piece of a document that matches a query: where it stands, its text, and how well it matches, higher is better."""
 
     path: str
     line: int
@@ -84,7 +153,9 @@ class MemoryIndex:
 
     def problems(self, agent: str) -> list[Problem]:
         """The documents of an agent that cannot be read."""
-        rows = self._rows("SELECT path, line, problem, hint FROM documents WHERE agent = ? AND problem != '' ORDER BY path", agent)
+        rows = self._rows(
+            "SELECT path, line, problem, hint FROM documents WHERE agent = ? AND problem != '' ORDER BY path", agent
+        )
         return [Problem(str(path), int(line), str(problem), str(hint)) for path, line, problem, hint in rows]
 
     def count(self, agent: str) -> int:
@@ -124,7 +195,7 @@ class MemoryIndex:
         )  # fmt: skip
         return [str(path) for (path,) in rows]
 
-    def _rows(self, query: str, *values: object) -> Sequence[tuple[object, ...]]:
+    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         with self._guard:
             try:
                 return self._open().execute(query, values).fetchall()
@@ -199,8 +270,8 @@ class MemoryIndex:
         except DocumentUnreadable as error:
             note, row, problem = None, ("", "", "", "", "", 0, 1), problem_of(error)
         added = connection.execute(
-            "INSERT OR REPLACE INTO documents (path, agent, kind, file, stamp, name, hook, type, last_seen, expires, pinned,"
-            " hidden, line, problem, hint) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO documents (path, agent, kind, file, stamp, name, hook, type, last_seen, expires,"
+            " pinned, hidden, line, problem, hint) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (entry.path, agent, kind, file, entry.stamp, *row, problem.line, problem.message, problem.hint),
         )
         if note is not None:
@@ -228,7 +299,11 @@ class MemoryIndex:
 
 
 def _kind(agent: str, path: str) -> tuple[str, str]:
-    for kind, folder in (("note", layout.memory(agent)), ("wiki", layout.wiki(agent)), ("journal", layout.journal(agent))):
+    for kind, folder in (
+        ("note", layout.memory(agent)),
+        ("wiki", layout.wiki(agent)),
+        ("journal", layout.journal(agent)),
+    ):
         if path.startswith(folder):
             return kind, path.removeprefix(folder)
     return "other", path

@@ -148,7 +148,9 @@ def roll_back(store: Store, name: str, *, now: datetime.datetime, progress: Prog
     if changes:
         safety_name = snapshot.free_name(store, now, "pre_rollback")
         versions = (described.target, described.from_version)
-        taken = snapshot.describe(safety_name, now, f"roll back {name}", versions, [kept for kept, _ in safety], created)
+        taken = snapshot.describe(
+            safety_name, now, f"roll back {name}", versions, [kept for kept, _ in safety], created
+        )
         data = snapshot.pack(taken, [data for _, data in safety])
         store.apply(ChangeSet(taken.reason, (Put(layout.snapshot(safety_name), data, expect=ABSENT),)))
         snapshot.read(store, safety_name)

@@ -82,7 +82,7 @@ def make(
     """Run every step on every document, in memory.
 
     Raises:
-        MigrationRefused: not above the vault's version, a step is missing, or documents stand in the way: each is named.
+        MigrationRefused: not above the vault's version, a step is missing, or documents stand in the way, each named.
         VaultTooNew: a document is newer than this package.
     """
     unreadable: list[Problem] = []
@@ -94,7 +94,10 @@ def make(
         message = f"Target version v{target} is not above current v{current}. Forward-only migrations."
         raise MigrationRefused(message, hint="python -m atomic_agents.migrate --status")
     found = registry.scripts(vault.store)
-    available = (*registry.packaged(), *(registry.load(vault.store, script) for script in _needed(found, current, target)))
+    available = (
+        *registry.packaged(),
+        *(registry.load(vault.store, script) for script in _needed(found, current, target)),
+    )
     steps = registry.chain(current, target, available)
     changes: list[Change] = []
     counts: Counter[Kind] = Counter()
@@ -189,13 +192,18 @@ def _run(unit: MigratableUnit, steps: tuple[Step, ...], target: int) -> tuple[Ma
     if unit.version < target:
         message = f"no step brings it from v{unit.version} to v{target}"
         context = {"path": unit.unit_id, "line": 0, "message": message}
-        raise DocumentUnreadable(f"{unit.unit_id}: {message}", hint="see what the script's applies_to leaves out", context=context)
+        raise DocumentUnreadable(
+            f"{unit.unit_id}: {message}", hint="see what the script's applies_to leaves out", context=context
+        )
     return tuple(done)
 
 
 def _blocked(problems: list[Problem], target: int) -> MigrationRefused:
     count = len(problems)
-    shown = "\n".join(f"  {problem.where}: {problem.message}" + (f" ({problem.hint})" if problem.hint else "") for problem in problems[:20])
+    shown = "\n".join(
+        f"  {problem.where}: {problem.message}" + (f" ({problem.hint})" if problem.hint else "")
+        for problem in problems[:20]
+    )
     more = f"\n  and {count - 20:,} more" if count > 20 else ""
     noun = "1 document stands" if count == 1 else f"{count:,} documents stand"
     return MigrationRefused(

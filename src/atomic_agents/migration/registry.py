@@ -42,7 +42,13 @@ def packaged() -> tuple[Step, ...]:
     """The steps of this package, in order."""
     modules = (importlib.import_module(f"atomic_agents.migration.steps.{name}") for name in PACKAGED)
     return tuple(
-        Step(module.__name__.rpartition(".")[2], module.FROM_VERSION, module.TO_VERSION, module.applies_to, module.migrate)
+        Step(
+            module.__name__.rpartition(".")[2],
+            module.FROM_VERSION,
+            module.TO_VERSION,
+            module.applies_to,
+            module.migrate,
+        )
         for module in modules
     )
 
@@ -97,7 +103,7 @@ def _check_contract(script: Script, module: types.ModuleType) -> None:
     missing = [name for name in ("FROM_VERSION", "TO_VERSION", "applies_to", "migrate") if not hasattr(module, name)]
     if missing:
         raise MigrationRefused(f"{script.path} lacks {', '.join(missing)}", hint=_MAPPING)
-    if (module.FROM_VERSION, module.TO_VERSION) != (script.from_version, script.to_version):
+    if (script.from_version, script.to_version) != (module.FROM_VERSION, module.TO_VERSION):
         message = f"{script.path} says v{module.FROM_VERSION} to v{module.TO_VERSION}, which is not what its name says"
         raise MigrationRefused(message, hint="make its name and its constants agree")
     for name in ("applies_to", "migrate"):
@@ -119,7 +125,9 @@ def chain(from_version: int, target: int, steps: Iterable[Step]) -> tuple[Step, 
         here = [step for step in available if step.from_version == version]
         if not here:
             message = f"No migration script for v{version} to v{version + 1}"
-            hint = f"put v{version}_to_v{version + 1}.py into {layout.MIGRATIONS}/, or install the package that brings it"
+            hint = (
+                f"put v{version}_to_v{version + 1}.py into {layout.MIGRATIONS}/, or install the package that brings it"
+            )
             raise MigrationRefused(message, hint=hint)
         ordered += sorted(here, key=lambda step: not step.sha256)
     return tuple(ordered)

@@ -69,12 +69,14 @@ def pack(snapshot: Snapshot, contents: Iterable[bytes]) -> bytes:
     """The archive; `contents` are the bytes of `snapshot.files`, in their order. Equal input gives equal bytes."""
     buffer = io.BytesIO()
     taken = int(datetime.datetime.fromisoformat(snapshot.taken).timestamp())
-    with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=taken, compresslevel=6) as packed:
-        with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
-            manifest = json.dumps({"format": _FORMAT, **asdict(snapshot)}, ensure_ascii=False, indent=1).encode()
-            _add(tar, MANIFEST, manifest, 0o644, taken)
-            for kept, data in zip(snapshot.files, contents, strict=True):
-                _add(tar, kept.path, data, kept.mode, taken)
+    with (
+        gzip.GzipFile(fileobj=buffer, mode="wb", mtime=taken, compresslevel=6) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        manifest = json.dumps({"format": _FORMAT, **asdict(snapshot)}, ensure_ascii=False, indent=1).encode()
+        _add(tar, MANIFEST, manifest, 0o644, taken)
+        for kept, data in zip(snapshot.files, contents, strict=True):
+            _add(tar, kept.path, data, kept.mode, taken)
     return buffer.getvalue()
 
 
@@ -159,7 +161,13 @@ def listed(store: Store) -> list[Listed]:
     return sorted(found, key=lambda snapshot: snapshot.name, reverse=True)
 
 
-def describe(name: str, taken: datetime.datetime, reason: str, versions: tuple[int, int], files: Iterable[Kept],
-             created: Mapping[str, str] | None = None) -> Snapshot:
+def describe(
+    name: str,
+    taken: datetime.datetime,
+    reason: str,
+    versions: tuple[int, int],
+    files: Iterable[Kept],
+    created: Mapping[str, str] | None = None,
+) -> Snapshot:
     """A snapshot taken now by this package."""
     return Snapshot(name, taken.isoformat(), reason, __version__, *versions, tuple(files), dict(created or {}))

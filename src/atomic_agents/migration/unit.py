@@ -18,7 +18,7 @@ class MigratableUnit:
     """
 
     dry_run = False
-    """Kept for scripts that ask: a write here is always in memory, so a plan of several steps sees each step's result."""
+    """Kept for scripts that ask: writes stay in memory here, so a plan of several steps sees each step's result."""
 
     def __init__(self, document: Document, kind: Kind, name: str, modified: float) -> None:
         self._document = document
@@ -56,7 +56,9 @@ class MigratableUnit:
             line = self._document.line_of("schema_version")
             message = f"schema_version is {stated!r}; a whole number is needed"
             context = {"path": self.unit_id, "line": line, "message": message}
-            raise DocumentUnreadable(f"{self.unit_id}:{line}: {message}", hint="write schema_version: 1", context=context)
+            raise DocumentUnreadable(
+                f"{self.unit_id}:{line}: {message}", hint="write schema_version: 1", context=context
+            )
         return stated
 
     def read_frontmatter(self) -> dict[str, object]:
@@ -64,7 +66,7 @@ class MigratableUnit:
         return dict(self._document.meta)
 
     def write_frontmatter(self, meta: Mapping[str, object]) -> None:
-        """Replace the front matter: keys that `meta` lacks go, lines of values that stay the same are kept as they are."""
+        """Replace the front matter: keys that `meta` lacks go, lines of values that stay the same are kept."""
         gone = {key: REMOVE for key in self._document.meta if key not in meta}
         self._document = self._document.edit({**gone, **meta})
 

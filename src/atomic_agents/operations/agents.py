@@ -53,7 +53,10 @@ def list_agents(workspace: Workspace) -> list[AgentLine]:
     for name in survey.agents:
         settings = workspace.vault.settings(workspace.vault.agent(name))
         notes = [entry for entry in survey.of(Kind.NOTE, agent=name) if "/dreams/" not in entry.path]
-        problems = (*(p for p in settings.problems if p.severity == "error"), *unreadable_documents(workspace, survey, name))
+        problems = (
+            *(p for p in settings.problems if p.severity == "error"),
+            *unreadable_documents(workspace, survey, name),
+        )
         lines.append(AgentLine(name, settings.model.model or "", len(notes), _last_run(survey, name), problems))
     return lines
 
@@ -65,7 +68,9 @@ def info(workspace: Workspace, name: str) -> AgentInfo:
     settings = workspace.vault.settings(agent)
     workspace.memory.refresh(agent.name)
     pages = sum(1 for entry in workspace.store.list(layout.wiki(agent.name)) if not entry.path.endswith("INDEX.md"))
-    days = [entry.path[-16:-6] for entry in workspace.store.list(layout.log(agent.name)) if entry.path.endswith(".jsonl")]
+    days = [
+        entry.path[-16:-6] for entry in workspace.store.list(layout.log(agent.name)) if entry.path.endswith(".jsonl")
+    ]
     return AgentInfo(
         name=agent.name,
         mode=workspace.vault.persona(agent).mode,
@@ -103,11 +108,14 @@ def scaffold(workspace: Workspace, name: str, *, template: str, model: str) -> C
     if template not in TEMPLATES:
         raise UsageError(f"there is no template {template}", hint=f"--template {'|'.join(TEMPLATES)}")
     if any(True for _ in workspace.store.list(f"{name}/")):
-        raise AgentExists(f"there is an agent {name} already; nothing of it was changed", hint=f"atomic-agents info {name}")
+        raise AgentExists(
+            f"there is an agent {name} already; nothing of it was changed", hint=f"atomic-agents info {name}"
+        )
     values = {"name": name.rpartition("/")[2], "model": model, "today": workspace.clock().date().isoformat()}
     folder = resources.files("atomic_agents") / "templates" / template
     puts = tuple(
-        Put(f"{name}/{path}", _filled(text, values).encode(), expect=ABSENT) for path, text in sorted(_texts(folder, ""))
+        Put(f"{name}/{path}", _filled(text, values).encode(), expect=ABSENT)
+        for path, text in sorted(_texts(folder, ""))
     )
     return ChangeSet(f"make {name} from the template {template}", puts)
 

@@ -26,7 +26,11 @@ OF_AGENTS: dict[str, AgentCheck] = {
 def examine(workspace: Workspace, *, agent: str = "", with_mcp: bool = True) -> list[Result]:
     """Run every check on the vault and its agents, or on one agent; nothing is written."""
     if not workspace.exists():
-        return check.run(_examination(workspace, agent, with_mcp=with_mcp), {"env": world_checks.env, "python": world_checks.python}, {})
+        return check.run(
+            _examination(workspace, agent, with_mcp=with_mcp),
+            {"env": world_checks.env, "python": world_checks.python},
+            {},
+        )
     return check.run(_examination(workspace, agent, with_mcp=with_mcp), OF_VAULT, OF_AGENTS)
 
 

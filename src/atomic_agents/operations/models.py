@@ -1,6 +1,5 @@
 """Which models can be asked here, and how one is fetched."""
 
-
 from atomic_agents.core.model import Offer
 from atomic_agents.operations.workspace import Workspace
 

@@ -87,7 +87,9 @@ def preview(workspace: Workspace, name: str, *, work_item: str, model_id: str | 
     tokens = found.tokens + prompt.estimate(work_item)
     free = model.startswith(("embedded:", "local:", "ollama:", "lmstudio:", "llamacpp:", "scripted:"))
     rates = prices.load(workspace.vault)
-    most = Decimal(0) if free else rates.most(model, input_tokens=tokens, output_tokens=settings.model.max_output_tokens)
+    most = (
+        Decimal(0) if free else rates.most(model, input_tokens=tokens, output_tokens=settings.model.max_output_tokens)
+    )
     return Preview(found, model, most)
 
 
@@ -101,7 +103,8 @@ def checked_settings(workspace: Workspace, agent: Agent) -> AgentSettings:
 def warn_old(settings: AgentSettings, on_notice: Callable[[str], None]) -> None:
     """Say that an old vault runs, and how it is brought up to date."""
     if settings.version < CURRENT_SCHEMA_VERSION:
-        on_notice(f"the vault is at v{settings.version}; it runs, and atomic-agents migrate --to v{CURRENT_SCHEMA_VERSION} brings it up to date")
+        way = f"atomic-agents migrate --to v{CURRENT_SCHEMA_VERSION}"
+        on_notice(f"the vault is at v{settings.version}; it runs, and {way} brings it up to date")
 
 
 def _model_id(settings: AgentSettings, agent: Agent, chosen: str | None) -> str:
@@ -110,5 +113,11 @@ def _model_id(settings: AgentSettings, agent: Agent, chosen: str | None) -> str:
         return model
     path = layout.settings(agent.name, "model.md")
     found = settings.files.get("model.md")
-    hint = f"add a line `model: …` to {found.path}" if found else f"write {path} with schema_version: 2 and model: … in front matter"
-    raise SettingsInvalid([Problem(found.path if found else path, 0, "no model is stated", f"{hint}; atomic-agents models list")])
+    hint = (
+        f"add a line `model: …` to {found.path}"
+        if found
+        else f"write {path} with schema_version: 2 and model: … in front matter"
+    )
+    raise SettingsInvalid(
+        [Problem(found.path if found else path, 0, "no model is stated", f"{hint}; atomic-agents models list")]
+    )

@@ -155,10 +155,18 @@ class Runner:
         self._tools = builtin(self.vault, self.agent.name, search=self._search, captures=captures, paths=self.paths)
         names = tuple(tool.spec.name for tool in self._tools)
         found = prompt.assemble(
-            self.vault, self.agent, self.settings, self.memory, now=self.clock(), trigger=self.order.trigger, tool_names=names
+            self.vault,
+            self.agent,
+            self.settings,
+            self.memory,
+            now=self.clock(),
+            trigger=self.order.trigger,
+            tool_names=names,
         )
         if found.cut:
-            self._warnings.append(f"left out to keep within {self.settings.model.max_input_tokens:,} tokens: {', '.join(found.cut)}")
+            self._warnings.append(
+                f"left out to keep within {self.settings.model.max_input_tokens:,} tokens: {', '.join(found.cut)}"
+            )
         self._warnings += [f"{problem.where}: {problem.message}" for problem in self.memory.problems(self.agent.name)]
         return Assembled(found.parts, tuple(tool.spec for tool in self._tools))
 
@@ -226,7 +234,10 @@ class Runner:
             found = self.model.ask(request, pass_on)
         except BaseException as error:
             # Whatever had begun to arrive is paid for, though nobody says how much it was.
-            cost = self._quote if streamed or isinstance(error, KeyboardInterrupt) else Decimal(0)
+            billable = isinstance(error, KeyboardInterrupt) or (
+                isinstance(error, AtomicAgentsError) and bool(error.context.get("billable"))
+            )
+            cost = self._quote if streamed or billable else Decimal(0)
             self._estimated = self._estimated or cost > 0
             self._failed_cost = cost
             self._transcript.record("failed", self.clock(), error=str(error), cost=cost, partial="".join(streamed))
@@ -237,11 +248,14 @@ class Runner:
     def _answered(self, found: Answer) -> Event:
         cost = self.prices.cost(self.model.id, found.usage, local=self.model.local)
         if cost is None:
-            self._warnings.append(f"the price of {self.model.id} is not known; this run counts as $0 until prices.toml states it")
+            self._warnings.append(
+                f"the price of {self.model.id} is not known; this run counts as $0 until prices.toml states it"
+            )
         text, blocks = split_blocks(found.text) if self.order.capture else (found.text, [])
         outcomes = [self._captures.add(block) for block in blocks]
+        calls = [{"id": call.id, "name": call.name, "arguments": call.arguments} for call in found.calls]
         self._transcript.record(
-            "answered", self.clock(), text=found.text, calls=[_call(call.id, call.name, call.arguments) for call in found.calls],
+            "answered", self.clock(), text=found.text, calls=calls,
             cost=cost or Decimal(0), input_tokens=found.usage.input_tokens, output_tokens=found.usage.output_tokens,
             finish=found.finish, captures=[outcome.message for outcome in outcomes],
         )  # fmt: skip
@@ -260,21 +274,32 @@ class Runner:
         now = self.clock()
         record = self._record(state, started, now, begun)
         for _ in range(_CLOSE_TRIES):
-            changes = (*self._captures.changes(), *self._journal(state, record, now), *self._transcript.closing(now, record))
+            changes = (
+                *self._captures.changes(),
+                *self._journal(state, record, now),
+                *self._transcript.closing(now, record),
+            )
             try:
                 self.vault.store.apply(ChangeSet(f"end {self.run_id}", changes))
             except Conflict:
                 self._take_captures_again()
             else:
                 return
-        raise Conflict(f"documents of {self.agent.name} kept changing while the run ended", hint="close the editor that writes them")
+        raise Conflict(
+            f"documents of {self.agent.name} kept changing while the run ended",
+            hint="close the editor that writes them",
+        )
 
-    def _record(self, state: RunState, started: Mapping[str, object], now: datetime.datetime, begun: float) -> dict[str, object]:
+    def _record(
+        self, state: RunState, started: Mapping[str, object], now: datetime.datetime, begun: float
+    ) -> dict[str, object]:
         usage, written = state.usage, [outcome.file for outcome in self._captures.outcomes if outcome.file]
         status = {"ok": "ok", "skipped": "skipped", "interrupted": "interrupted"}.get(state.ending, "error")
         return {
             **run_record(self.run_id, self.agent.name, now, started),
-            "model": self.model.id.partition(":")[2] if self.model.id.startswith(("openai:", "anthropic:")) else self.model.id,
+            "model": self.model.id.partition(":")[2]
+            if self.model.id.startswith(("openai:", "anthropic:"))
+            else self.model.id,
             "status": status,
             "input_tokens": usage.input_tokens,
             "output_tokens": usage.output_tokens,
@@ -305,7 +330,12 @@ class Runner:
         facts.append(f"{record['model']}, ${self._spent(state):.4f}, {record['status']}")
         outcome = state.text if state.ending == "ok" else f"{state.text}\n\nIt ended early: {state.reason}"
         entry = journal.run_entry(
-            now, run_id=self.run_id, trigger=self.order.trigger, work_item=self.order.work_item, outcome=outcome, facts=facts
+            now,
+            run_id=self.run_id,
+            trigger=self.order.trigger,
+            work_item=self.order.work_item,
+            outcome=outcome,
+            facts=facts,
         )
         text = journal.append(before, entry, day=now.date(), agent=self.agent.name)
         return (Put(path, text.encode(errors="surrogateescape"), expect=blob.revision if blob else ABSENT),)
@@ -350,7 +380,3 @@ def _skip_hint(agent: str, settings: AgentSettings) -> str:
 
 def _message(message: Message) -> dict[str, object]:
     return {"role": message.role, "text": message.text}
-
-
-def _call(call_id: str, name: str, arguments: str) -> dict[str, str]:
-    return {"id": call_id, "name": name, "arguments": arguments}

@@ -1,6 +1,6 @@
 """What a run can be in, what can happen to it, and what it can ask for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
@@ -42,7 +42,7 @@ class RunState:
     iterations: int = 0
     text: str = ""
     notes: tuple[str, ...] = ()
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     cost: Usd = Decimal(0)
     ending: Ending = "ok"
     reason: str = ""

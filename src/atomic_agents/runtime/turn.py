@@ -18,6 +18,7 @@ from atomic_agents.runtime.states import (
     Close,
     Closed,
     Effect,
+    Ending,
     Event,
     Failed,
     Phase,
@@ -107,7 +108,7 @@ def _closed(state: RunState, _event: Event) -> Next:
 
 def _fail(state: RunState, event: Failed) -> Next:
     """Whatever fails, the run is closed once: a failure while closing is the end of it."""
-    ending = "interrupted" if event.error.code == "interrupted" else "error"
+    ending: Ending = "interrupted" if event.error.code == "interrupted" else "error"
     if state.phase in (Phase.CLOSING, Phase.DONE):
         return replace(state, phase=Phase.DONE, ending="error", failure=event.error), None
     failed = replace(state, phase=Phase.CLOSING, ending=ending, reason=event.error.message, failure=event.error)

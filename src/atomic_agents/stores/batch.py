@@ -18,7 +18,7 @@ from atomic_agents.core.errors import Conflict, PathRefused
 from atomic_agents.stores import disk
 from atomic_agents.stores.fold import Step, conflict
 from atomic_agents.stores.intent import Intent, Op, in_order, read_intent
-from atomic_agents.stores.mover import Mover, forget
+from atomic_agents.stores.mover import Mover, forget, remove_empty
 from atomic_agents.stores.places import Look, Place, load, status
 from atomic_agents.stores.refusals import writing_failed
 
@@ -155,17 +155,19 @@ class Batches:
                 done.append(op)
             mover.sync()
         except (OSError, Conflict) as error:
-            self._put_back(folder, [(op, *by_path[op.path]) for op in done], error)
-            mover.remove_made()
+            self._put_back(folder, [(op, *by_path[op.path]) for op in done], mover.made, error)
             raise
         with contextlib.suppress(OSError):  # it has happened; the next opener finds nothing left to do and sweeps
             _discard(folder)
 
-    def _put_back(self, folder: str, done: Sequence[tuple[Op, Step, Place]], error: OSError | Conflict) -> None:
+    def _put_back(
+        self, folder: str, done: Sequence[tuple[Op, Step, Place]], made: tuple[str, ...], error: OSError | Conflict
+    ) -> None:
         """Commit the opposite of what was done in place of the intent, and perform that."""
         opposite: list[Op] = []
         try:
             if not done:
+                remove_empty(made)
                 _discard(folder)
                 return
             for number, (op, step, place) in enumerate(done):
@@ -174,8 +176,9 @@ class Batches:
                     back = Step(step.path, step.before, step.before.data)
                     _stage(back, place, os.path.join(folder, staged), durable=True)
                 opposite.append(Op(op.path, staged, before=op.after, after=op.before))
-            self._commit(folder, Intent("put back", tuple(opposite)))
-            self._finish(folder, opposite, quiet=True)
+            intent = Intent("put back", tuple(opposite), made)
+            self._commit(folder, intent)
+            self._finish(folder, intent)
         except OSError as worse:
             raise writing_failed(worse, self._root, _LATER) from error
 
@@ -183,28 +186,25 @@ class Batches:
         try:
             intent = read_intent(os.path.join(folder, _INTENT))
         except ValueError:
-            disk.make_folders(self._kept)
+            disk.make_folders(self._kept, [])
             disk.rename(folder, os.path.join(self._kept, name))
             self._notices.append(f".atomic/kept/{name}: an interrupted change that cannot be read; it was set aside")
             return
-        self._finish(folder, intent.ops)
+        self._finish(folder, intent)
         self._notices.append(f"an interrupted change was finished: {intent.reason} ({len(intent.ops):,} documents)")
 
-    def _finish(self, folder: str, ops: Sequence[Op], *, quiet: bool = False) -> None:
+    def _finish(self, folder: str, intent: Intent) -> None:
         """Bring every document to where the intent says, but where somebody has written since."""
         mover = Mover(folder)
         look = Look(self._root)
-        for op in in_order(ops):
+        for op in in_order(intent.ops):
             if op.staged:
                 self._finish_put(mover, look, op, os.path.join(folder, op.staged))
             else:
                 self._finish_delete(mover, look, op)
+        remove_empty(intent.folders)
         mover.sync()
-        if quiet:
-            with contextlib.suppress(OSError):
-                _discard(folder)
-        else:
-            _discard(folder)
+        _discard(folder)
 
     def _finish_put(self, mover: Mover, look: Look, op: Op, staged: str) -> None:
         if status(staged) is None:

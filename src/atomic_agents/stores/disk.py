@@ -94,16 +94,15 @@ def sync_folders(paths: Collection[str]) -> None:
         sync_folder(path)
 
 
-def make_folders(path: str) -> list[str]:
-    """Make a folder and those above it that are missing; return those made, outermost first."""
+def make_folders(path: str, made: list[str]) -> None:
+    """Make a folder and those above it that are missing; add each to `made` as soon as it is there."""
     missing: list[str] = []
     while not os.path.isdir(path):
         missing.append(path)
         path = os.path.dirname(path)
-    missing.reverse()
-    for folder in missing:
+    for folder in reversed(missing):
         make_folder(folder)
-    return missing
+        made.append(folder)
 
 
 def _write_once(descriptor: int, data: bytes) -> None:

@@ -114,7 +114,7 @@ class FolderStore:
         """
         try:
             self._prepare()
-            disk.make_folders(self._lock_folder)
+            disk.make_folders(self._lock_folder, [])
         except OSError as error:
             raise writing_failed(error, self._root) from error
         return locks.hold_and_sign(locks.lock_file(self._lock_folder, name), name, wait=wait)
@@ -129,7 +129,8 @@ class FolderStore:
         """Have the store's own folder there, durably; git is told to leave it alone."""
         if os.path.isdir(self._batch_folder):
             return
-        made = disk.make_folders(self._batch_folder)
+        made: list[str] = []
+        disk.make_folders(self._batch_folder, made)
         ours = os.path.join(self._root, OURS)
         ignore = os.path.join(ours, ".gitignore")
         if not os.path.exists(ignore):

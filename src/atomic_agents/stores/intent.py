@@ -27,15 +27,16 @@ class Op:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """Everything a batch does, and why."""
+    """Everything a batch does, and why; `folders` are taken away at the end, those that are empty."""
 
     reason: str
     ops: tuple[Op, ...]
+    folders: tuple[str, ...] = ()
 
     def as_bytes(self) -> bytes:
         """The intent as JSON."""
         rows = [[op.path, op.staged, op.before, op.after, base64.b64encode(op.added).decode()] for op in self.ops]
-        return json.dumps({"version": _VERSION, "reason": self.reason, "ops": rows}).encode()
+        return json.dumps({"version": _VERSION, "reason": self.reason, "ops": rows, "folders": self.folders}).encode()
 
 
 def read_intent(path: str) -> Intent:
@@ -50,7 +51,7 @@ def read_intent(path: str) -> Intent:
             raise ValueError(f"an intent of version {content['version']}")
         rows = content["ops"]
         ops = tuple(Op(row[0], row[1], row[2], row[3], base64.b64decode(row[4])) for row in rows)
-        return Intent(str(content["reason"]), ops)
+        return Intent(str(content["reason"]), ops, tuple(content["folders"]))
     except (KeyError, IndexError, TypeError) as error:
         raise ValueError("not an intent") from error
 

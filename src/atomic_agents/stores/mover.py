@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterable
 
 from atomic_agents.stores import disk
 from atomic_agents.stores.places import read_bytes
@@ -22,9 +23,7 @@ class Mover:
         """Put a staged file in place, with the folders it needs and without the empty ones in its way."""
         folder = os.path.dirname(real)
         if folder not in self._ready:
-            made = disk.make_folders(folder)
-            self._made += made
-            self._touched.update(os.path.dirname(path) for path in made)
+            disk.make_folders(folder, self._made)
             self._ready.add(folder)
         if os.path.isdir(real):
             _remove_empty(real)
@@ -62,16 +61,23 @@ class Mover:
 
     def sync(self) -> None:
         """Make every name durable that was moved; folders that are gone need nothing."""
-        disk.sync_folders({folder for folder in self._touched if os.path.isdir(folder)})
+        touched = self._touched.union(os.path.dirname(folder) for folder in self._made)
+        disk.sync_folders({folder for folder in touched if os.path.isdir(folder)})
 
-    def remove_made(self) -> None:
-        """Take back the folders that were made, as far as they are empty."""
-        for folder in reversed(self._made):
-            with contextlib.suppress(OSError):
-                disk.remove_folder(folder)
+    @property
+    def made(self) -> tuple[str, ...]:
+        """The folders that were made, innermost first."""
+        return tuple(reversed(self._made))
 
     def _beside(self, real: str) -> str:
         return os.path.join(os.path.dirname(real), f".atomic-{os.path.basename(self._batch)}.tmp")
+
+
+def remove_empty(folders: Iterable[str]) -> None:
+    """Take folders away, as far as they are empty."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            disk.remove_folder(folder)
 
 
 def forget(path: str) -> None:

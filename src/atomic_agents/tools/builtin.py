@@ -16,7 +16,9 @@ _HITS = 5
 _NO_HIT = "nothing in the notes, the wiki or the journal matches"
 
 
-def builtin(vault: Vault, agent: str, *, search: Search, captures: Captures | None, paths: PathPolicy) -> tuple[Tool, ...]:
+def builtin(
+    vault: Vault, agent: str, *, search: Search, captures: Captures | None, paths: PathPolicy
+) -> tuple[Tool, ...]:
     """The built-in tools of one run; without `captures` there is no `remember`."""
     tools = [_recall(search, paths), _read_note(vault, agent, paths)]
     if captures is not None:
@@ -45,7 +47,11 @@ def _recall(search: Search, paths: PathPolicy) -> Tool:
 def _read_note(vault: Vault, agent: str, paths: PathPolicy) -> Tool:
     def handle(arguments: Mapping[str, object]) -> str:
         name = str(arguments["file"]).removeprefix(f"{agent}/").removeprefix("memory/")
-        candidates = (layout.note(agent, name), f"{agent}/{name}") if name.startswith(("wiki/", "journal/")) else (layout.note(agent, name),)
+        candidates = (
+            (layout.note(agent, name), f"{agent}/{name}")
+            if name.startswith(("wiki/", "journal/"))
+            else (layout.note(agent, name),)
+        )
         for path in candidates:
             if ".." in path or not paths.may_read(path):
                 raise PermissionError(f"tools.md does not let you read {path}")
@@ -75,7 +81,7 @@ def _remember(captures: Captures) -> Tool:
         return outcome.message
 
     description = (
-        "Keep a fact for later runs: what the operator decided, corrected or told you, and what was painful to find out. "
+        "Keep a fact for later runs: what the operator decided, corrected or told you, or what was painful to find out. "
         "Not what the persona or a file says already. Set provenance to operator only for the operator's own words."
     )
     return Tool(ToolSpec("remember", description, CAPTURE_SCHEMA), handle)

@@ -16,10 +16,19 @@ def append(text: str, entry: str, *, day: datetime.date, agent: str) -> str:
     return newline.join([before, "", *entry.strip().splitlines()]) + newline
 
 
-def run_entry(time: datetime.datetime, *, run_id: str, trigger: str, work_item: str, outcome: str, facts: list[str]) -> str:
+def run_entry(
+    time: datetime.datetime, *, run_id: str, trigger: str, work_item: str, outcome: str, facts: list[str]
+) -> str:
     """What a run did, for its agent's journal."""
     asked = " ".join(work_item.split())
-    lines = [f"## {time:%H:%M} — {trigger} run", f"<!-- {run_id} -->", "", f"Asked: {_short(asked, 400)}", "", _short(outcome, 800)]
+    lines = [
+        f"## {time:%H:%M} — {trigger} run",
+        f"<!-- {run_id} -->",
+        "",
+        f"Asked: {_short(asked, 400)}",
+        "",
+        _short(outcome, 800),
+    ]
     return "\n".join([*lines, "", *(f"- {fact}" for fact in facts)])
 
 

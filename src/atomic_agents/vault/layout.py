@@ -26,7 +26,20 @@ INDEX_DATABASE = ".atomic/index.sqlite"
 KEPT = ".atomic/kept"
 
 _OWN_FOLDERS = frozenset(
-    ("memory", "wiki", "raw", "journal", "log", "runs", "dreams", "evals", "outcomes", "skills", "tools", "goal_archive")
+    (
+        "memory",
+        "wiki",
+        "raw",
+        "journal",
+        "log",
+        "runs",
+        "dreams",
+        "evals",
+        "outcomes",
+        "skills",
+        "tools",
+        "goal_archive",
+    )
 )
 _NOTE_FOLDERS = ("memory", "wiki")
 
@@ -206,7 +219,9 @@ class Layout:
             place = self._folders[folder] = self._place_of_folder(folder)
         kind = place.kind
         if not name.endswith(".md"):
-            return Place(Kind.LOG if kind is Kind.LOG else Kind.RUN if kind is Kind.RUN else Kind.OTHER, place.agent, name)
+            return Place(
+                Kind.LOG if kind is Kind.LOG else Kind.RUN if kind is Kind.RUN else Kind.OTHER, place.agent, name
+            )
         if kind in (Kind.NOTE, Kind.WIKI):
             if name == "INDEX.md" or name.startswith("INDEX_"):
                 return Place(Kind.INDEX, place.agent, place.name + name)

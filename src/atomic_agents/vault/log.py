@@ -9,8 +9,8 @@ from decimal import Decimal, InvalidOperation
 from atomic_agents.core.values import Problem, Usd
 
 KEYS = (
-    "ts", "run_id", "primitive", "status", "summary", "model", "input_tokens", "output_tokens", "cost_usd", "cost_source",
-    "latency_ms", "cache_hit_tokens", "cache_miss_tokens", "mandate_id", "parent_run_id", "parent_agent", "trigger",
+    "ts", "run_id", "primitive", "status", "summary", "model", "input_tokens", "output_tokens",
+    "cost_usd", "cost_source", "latency_ms", "cache_hit_tokens", "cache_miss_tokens", "mandate_id", "parent_run_id", "parent_agent", "trigger",
     "agent_name", "fallback", "critical", "idempotency_key", "replayed_run_id", "conversation_id",
 )  # fmt: skip
 _ALWAYS = frozenset(KEYS[:8])
@@ -19,7 +19,9 @@ _SUMMARY = 80
 
 def render(record: Mapping[str, object]) -> str:
     """A record as its line: known keys in the published order, then the others; keys that say nothing are left out."""
-    ordered = {key: record[key] for key in KEYS if key in record and (key in _ALWAYS or record[key] not in (None, False))}
+    ordered = {
+        key: record[key] for key in KEYS if key in record and (key in _ALWAYS or record[key] not in (None, False))
+    }
     ordered |= {key: value for key, value in record.items() if key not in KEYS and value is not None}
     return json.dumps(ordered, ensure_ascii=False, separators=(",", ":"), default=_number)
 

@@ -11,7 +11,7 @@ _BULLET = re.compile(r"[ \t]{0,3}[-*+][ \t]+(.*)$")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the body: its number in the file, its text, and the tag of the fence it is in ("" for an untagged one)."""
+    """A line of the body: its number in the file, its text, and the tag of the fence it is in, None outside fences."""
 
     number: int
     text: str

@@ -4,7 +4,7 @@ import datetime
 import hashlib
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from atomic_agents.core.document import Document
@@ -83,34 +83,39 @@ def _text(meta: Mapping[str, object], key: str) -> str:
 
 def problems(document: Document, *, wiki: bool) -> list[Problem]:
     """What keeps a note or wiki page from meaning what its owner thinks, each with its line."""
-    found: list[Problem] = []
-    meta = document.meta
-
-    def wrong(key: str, message: str, hint: str) -> None:
-        found.append(Problem(document.path, document.line_of(key), message, hint))
-
     if not document.has_front_matter:
-        wrong("", "has no front matter", "atomic-agents migrate --to v2 gives it one")
-        return found
+        return [Problem(document.path, 1, "has no front matter", "atomic-agents migrate --to v2 gives it one")]
+    return [
+        Problem(document.path, document.line_of(key), message, hint)
+        for key, message, hint in _wrong(document.meta, wiki=wiki)
+    ]
+
+
+def _wrong(meta: Mapping[str, object], *, wiki: bool) -> Iterator[tuple[str, str, str]]:
+    """Key, message and hint of everything that is wrong with the fields."""
     required = ("name", "description", "type") if wiki else ("name", "description", "type", "confidence", "sources")
     for key in required:
         if meta.get(key) in (None, "", []):
-            wrong(key, f"{key} is missing", f"add a line `{key}: …` to its front matter")
+            yield key, f"{key} is missing", f"add a line `{key}: …` to its front matter"
+    yield from _wrong_values(meta, wiki=wiki)
+
+
+def _wrong_values(meta: Mapping[str, object], *, wiki: bool) -> Iterator[tuple[str, str, str]]:
     kinds = ("wiki_page",) if wiki else TYPES
     if meta.get("type") not in (None, "", *kinds):
-        wrong("type", f"type is {meta['type']}; it can be {', '.join(kinds)}", f"write type: {kinds[-1]}")
+        yield "type", f"type is {meta['type']}; it can be {', '.join(kinds)}", f"write type: {kinds[-1]}"
     if not wiki and meta.get("confidence") not in (None, "", *CONFIDENCES):
-        wrong("confidence", f"confidence is {meta['confidence']}; it can be high, medium, low", "write confidence: medium")
+        found = meta["confidence"]
+        yield "confidence", f"confidence is {found}; it can be high, medium, low", "write confidence: medium"
     for key in ("captured", "last_seen", "expires_at"):
         if meta.get(key) not in (None, "") and parse_date(meta[key]) is None:
-            wrong(key, f"{key} is {meta[key]!r}; a day is needed", f"write {key}: '2026-12-31'")
+            yield key, f"{key} is {meta[key]!r}; a day is needed", f"write {key}: '2026-12-31'"
     for key in ("pinned", "archived"):
         if key in meta and not isinstance(meta[key], bool):
-            wrong(key, f"{key} is {meta[key]!r}; true or false is needed", f"write {key}: true")
+            yield key, f"{key} is {meta[key]!r}; true or false is needed", f"write {key}: true"
     for key in ("sources", "tags"):
         if meta.get(key) is not None and not isinstance(meta[key], list):
-            wrong(key, f"{key} is not a list", f"write it as lines that start with a dash below {key}:")
-    return found
+            yield key, f"{key} is not a list", f"write it as lines that start with a dash below {key}:"
 
 
 def slug(name: str) -> str:

@@ -8,7 +8,9 @@ from atomic_agents.vault.markdown import sections
 
 Mode = Literal["reactive", "goal-driven", "hybrid"]
 
-_MODE = re.compile(r"(?P<no>\b(?:not|never|no|isn't)\s+(?:a\s+)?)?\W*\b(?P<mode>reactive|goal-driven|hybrid)\b", re.IGNORECASE)
+_MODE = re.compile(
+    r"(?P<no>\b(?:not|never|no|isn't)\s+(?:a\s+)?)?\W*\b(?P<mode>reactive|goal-driven|hybrid)\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)

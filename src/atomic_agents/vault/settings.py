@@ -1,7 +1,7 @@
 """Settings files: typed YAML front matter at v2, the published sections at v1; every problem with its line.
 
-No setting ever falls back to a default because it was written wrongly: a value that does not parse is an error, and so is
-a body that states another value than the front matter.
+No setting ever falls back to a default because it was written wrongly: a value that does not parse is an error, and so
+is a body that states another value than the front matter.
 """
 
 from collections.abc import Iterator, Mapping
@@ -111,8 +111,8 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
 class Settings:
     """What one settings file says.
 
-    `values` holds the keys that are stated and right; `lines` the file line of each top-level key; `version` is 1 for the
-    published sections and 2 for front matter.
+    `values` holds the keys that are stated and right; `lines` the file line of each top-level key; `version` is 1 for
+    the published sections and 2 for front matter.
     """
 
     name: str
@@ -153,8 +153,12 @@ def _read_sections(name: str, document: Document) -> Settings:
     problems += _check(name, document.path, stated.values, stated.lines)
     known = set(document.meta) & set(RULES[name])
     problems += [
-        Problem(document.path, document.line_of(key), f"{key} stands in front matter without schema_version",
-                "write schema_version: 2 above it")
+        Problem(
+            document.path,
+            document.line_of(key),
+            f"{key} stands in front matter without schema_version",
+            "write schema_version: 2 above it",
+        )
         for key in sorted(known)
     ]
     return Settings(name, document.path, 1, _right(stated.values, problems), stated.lines, tuple(problems))
@@ -188,7 +192,9 @@ def _check_caps(path: str, values: Mapping[str, object], lines: Mapping[str, int
 
 def _right(values: Mapping[str, object], problems: list[Problem]) -> dict[str, object]:
     """The values without those top-level keys that an error speaks of."""
-    broken = {problem.message.partition(" ")[0].partition(".")[0] for problem in problems if problem.severity == "error"}
+    broken = {
+        problem.message.partition(" ")[0].partition(".")[0] for problem in problems if problem.severity == "error"
+    }
     return {key: value for key, value in values.items() if key not in broken}
 
 

@@ -53,17 +53,7 @@ def _read_model(stated: Stated, found: list[Section], blocks: list[Fence]) -> No
         for line in section.prose():
             _model_line(stated, line.number, line.text)
     for block in blocks:
-        if block.tag in ("yaml", "yml"):
-            _guardrails(stated, block)
-        elif "cost_guardrails" in block.text:
-            tag = block.tag or "none"
-            message = f"the block that holds cost_guardrails is marked {tag}, not yaml, so it would be ignored"
-            stated.problems.append((block.line - 1, message, "write ```yaml above it"))
-    for section in found:
-        for line in section.prose():
-            if re.match(r"[ \t]*cost_guardrails[ \t]*:", line.text):
-                message = "cost_guardrails stands outside a ```yaml block, so it would be ignored"
-                stated.problems.append((line.number, message, "write ```yaml above it and ``` below it"))
+        _guardrails(stated, block)
 
 
 def _model_id(stated: Stated, key: str, section: Section) -> None:
@@ -81,6 +71,9 @@ def _model_id(stated: Stated, key: str, section: Section) -> None:
 
 
 def _model_line(stated: Stated, number: int, text: str) -> None:
+    if re.match(r"[ \t]*cost_guardrails[ \t]*:", text):
+        message = "cost_guardrails stands outside a ```yaml block, so it would be ignored"
+        stated.problems.append((number, message, "write ```yaml above it and ``` below it"))
     provider = re.match(r"[ \t]*provider:[ \t]*([\w-]+)[ \t]*$", text)
     if provider:
         stated.set("provider", provider[1], number)
@@ -102,7 +95,15 @@ def _model_line(stated: Stated, number: int, text: str) -> None:
 def _guardrails(stated: Stated, block: Fence) -> None:
     if "cost_guardrails" not in block.text:
         return
-    values = _yaml(stated, block.text, block.line, "the cost_guardrails block does not parse, so there would be no caps")
+    if block.tag not in ("yaml", "yml"):
+        message = (
+            f"the block that holds cost_guardrails is marked {block.tag or 'none'}, not yaml, so it would be ignored"
+        )
+        stated.problems.append((block.line - 1, message, "write ```yaml above it"))
+        return
+    values = _yaml(
+        stated, block.text, block.line, "the cost_guardrails block does not parse, so there would be no caps"
+    )
     caps = values.get("cost_guardrails") if values is not None else None
     if values is None or "cost_guardrails" not in values:
         return
@@ -167,35 +168,36 @@ def _read_roster(stated: Stated, found: list[Section], _blocks: list[Fence]) -> 
 def _read_mcp(stated: Stated, found: list[Section], _blocks: list[Fence]) -> None:
     servers: dict[str, object] = {}
     for section in found:
-        if section.level != 2:
-            continue
-        if section.title.lower() == "allowed commands":
+        if section.level == 2 and section.title.lower() == "allowed commands":
             names = [line.text.strip().lstrip("-* ").strip("`") for line in section.prose()]
             stated.set("allowed_commands", names, section.line)
-            continue
-        server: dict[str, object] = {}
-        environment: dict[str, str] = {}
-        for line in section.prose():
-            key, colon, value = line.text.strip().lstrip("-* ").partition(":")
-            key, value = key.strip().lower(), value.strip().strip("`")
-            if not colon or " " in key:
-                continue
-            if key == "args":
-                server["args"] = [part.strip() for part in value.split(",") if part.strip()]
-            elif key == "env":
-                pairs = (part.partition("=") for part in value.split(",") if part.strip())
-                environment |= {name.strip(): setting.strip() for name, _, setting in pairs}
-            else:
-                server[key] = value
-        if environment:
-            server["env"] = environment
-        if "command" in server:
-            servers[section.title] = server
-            stated.lines[f"servers.{section.title}"] = section.line
-        elif server:
-            stated.problems.append((section.line, f"MCP server {section.title} has no command", "add `command: …`"))
+        elif section.level == 2:
+            server = _mcp_server(section)
+            if "command" in server:
+                servers[section.title] = server
+                stated.lines[f"servers.{section.title}"] = section.line
+            elif server:
+                stated.problems.append((section.line, f"MCP server {section.title} has no command", "add `command: …`"))
     if servers:
-        stated.set("servers", servers, found[0].line if found else 1)
+        stated.set("servers", servers, found[0].line)
+
+
+def _mcp_server(section: Section) -> dict[str, object]:
+    server: dict[str, object] = {}
+    environment: dict[str, str] = {}
+    for line in section.prose():
+        key, colon, value = line.text.strip().lstrip("-* ").partition(":")
+        key, value = key.strip().lower(), value.strip().strip("`")
+        if not colon or " " in key:
+            continue
+        if key == "args":
+            server["args"] = [part.strip() for part in value.split(",") if part.strip()]
+        elif key == "env":
+            pairs = (part.partition("=") for part in value.split(",") if part.strip())
+            environment |= {name.strip(): setting.strip() for name, _, setting in pairs}
+        else:
+            server[key] = value
+    return server | ({"env": environment} if environment else {})
 
 
 _JUDGE_HEADINGS: Mapping[str, str] = {

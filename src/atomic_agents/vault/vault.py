@@ -216,7 +216,9 @@ def is_note_file(file: str) -> bool:
 def problem_of(error: DocumentUnreadable) -> Problem:
     """An unreadable document as a problem."""
     line = error.context["line"]
-    return Problem(str(error.context["path"]), line if isinstance(line, int) else 0, str(error.context["message"]), error.hint)
+    return Problem(
+        str(error.context["path"]), line if isinstance(line, int) else 0, str(error.context["message"]), error.hint
+    )
 
 
 def _persona_id(link: Document) -> str:

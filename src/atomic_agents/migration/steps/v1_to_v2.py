@@ -1,7 +1,7 @@
 """v1 to v2: nothing is guessed.
 
-Notes and pages say who vouches for them, `supersedes` is always a list, and settings files carry their settings in typed
-front matter above the prose they had, byte for byte.
+Notes and pages say who vouches for them, `supersedes` is always a list, and settings files carry their settings in
+typed front matter above the prose they had, byte for byte.
 """
 
 from atomic_agents.core.errors import SettingsInvalid
@@ -14,7 +14,7 @@ FROM_VERSION = 1
 TO_VERSION = 2
 
 _PROVENANCE = {"memory": "inference", "wiki": "document", "policy": "operator"}
-"""Who vouches where a v1 document does not say: the agent wrote the note, a source the page, the operator the policy."""
+"""Who vouches where v1 does not say: the agent wrote the note, a source the page, the operator the policy."""
 
 
 def applies_to(unit: MigratableUnit) -> bool:
