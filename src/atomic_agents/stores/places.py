@@ -97,6 +97,8 @@ class Look:
             raise PathRefused(
                 message, hint=f"remove the link {real}, or bring back its target", context=context
             ) from error
+        if target == self._root:
+            return target
         if not target.startswith(self._root + os.sep):
             hint = f"replace the link {real} by a copy of {target}"
             raise PathRefused(f"{path} is a link that leaves the vault", hint=hint, context=context)

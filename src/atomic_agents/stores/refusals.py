@@ -13,10 +13,12 @@ _DENIED: Final = frozenset({errno.EACCES, errno.EPERM})
 
 def reading_failed(error: OSError, root: str, path: str) -> StorageFailed:
     """The error for a document or folder that cannot be read."""
-    real = str(Path(root, path))
+    real = Path(root, path)
     if error.errno in _DENIED:
-        where = error.filename if isinstance(error.filename, str) else real
-        wanted = "u+rx" if Path(where).is_dir() else "u+r"
+        where = Path(error.filename) if isinstance(error.filename, str) else real
+        if not os.access(where.parent, os.X_OK):
+            where = where.parent
+        wanted = "u+rx" if os.path.isdir(where) else "u+r"  # noqa: PTH112 -- the other one raises where it may not look
         return _failed(path or root, "permission to read it is missing", f"chmod {wanted} '{where}'", error)
     return _failed(path or root, _words(error), f"ls -ld '{real}'", error)
 
