@@ -60,6 +60,21 @@ SCENARIOS: dict[str, ChangeSet] = {
 }
 
 
+SCENARIOS["across"] = ChangeSet("many", (*SCENARIOS["put-new"], *SCENARIOS["put"], *SCENARIOS["delete"]))
+
+
+def split_disk() -> None:
+    """Have the store's own folder be on another file system than the documents."""
+    real = disk.rename
+
+    def rename(source: str, target: str) -> None:
+        if ".atomic/" in source and ".atomic/" not in target:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), source, None, target)
+        real(source, target)
+
+    disk.rename = rename
+
+
 def plant(root: Path) -> None:
     shutil.rmtree(root, ignore_errors=True)
     for name, data, mode in (
@@ -163,8 +178,8 @@ def failing(moment: str) -> Fate:
 
 
 def litter(root: Path) -> list[str]:
-    batch = root / ".atomic" / "batch"
-    return sorted(path.name for path in batch.iterdir()) if batch.is_dir() else []
+    """What is left of a batch, or was set aside though nobody else wrote."""
+    return sorted(str(path) for part in ("batch", "kept") for path in (root / ".atomic" / part).rglob("*"))
 
 
 class Trial:
@@ -264,6 +279,8 @@ def _fail_then_die(fatal: int, again: int) -> None:
 
 
 def main(folder: str, scenario: str, fate: str) -> None:
+    if scenario == "across":
+        split_disk()
     trial = Trial(folder, scenario)
     {"kill": trial.kill, "kill-twice": trial.kill_twice, "fail": trial.fail, "fail-and-die": trial.fail_and_die}[fate]()
     differs = trial.old != trial.new

@@ -18,6 +18,7 @@ from atomic_agents.stores.files import UNDO_BYTES, FolderStore
 from atomic_agents.testing.contracts import StoreContract
 from atomic_agents.testing.deeds import apply, documents, put
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # the children touch no thread
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files, modes or users")
 
 
@@ -305,6 +306,17 @@ def test_pipes_and_names_that_are_no_text_are_reported_and_never_opened(root: Pa
     ]
 
 
+def test_a_torn_tail_is_reported(root: Path, store: FolderStore) -> None:
+    for name in ("alone", "together", "whole"):
+        (root / name).write_bytes(b"x" if name != "whole" else b"x\n")
+
+    apply(store, Append("alone", "line"))
+    apply(store, Append("together", ""), Append("whole", ""))
+
+    assert documents(store) == {"alone": b"x\nline\n", "together": b"x\n\n", "whole": b"x\n\n"}
+    assert [notice.partition(":")[0] for notice in store.notices] == ["alone", "together"]
+
+
 def test_the_undo_of_a_line_in_a_very_long_document_refuses(root: Path, store: FolderStore) -> None:
     (root / "log").write_bytes(b"x" * UNDO_BYTES + b"\n")
     undo = apply(store, Append("log", "line"))
@@ -396,6 +408,16 @@ class TestAfterACrash:
         ]
         assert litter(root) == []
 
+    def test_a_copy_that_was_on_its_way_to_another_file_system_is_swept(self, root: Path) -> None:
+        (batch,) = os.listdir(root / ".atomic" / "batch")
+        (root / f".atomic-{batch}.tmp").write_bytes(b"ne")
+        (root / "a").write_bytes(b"human")
+
+        FolderStore(root)
+
+        assert (root / "a").read_bytes() == b"human"
+        assert litter(root) == []
+
     def test_a_document_that_is_now_a_link_out_of_the_vault_is_left(self, root: Path, tmp_path: Path) -> None:
         (tmp_path / "outside").write_bytes(b"outside")
         (root / "a").unlink()
@@ -416,6 +438,21 @@ class TestAfterACrash:
         assert len(list((root / ".atomic" / "kept").rglob("intent"))) == 1
         assert "set aside" in store.notices[0]
         assert litter(root) == []
+
+    @pytest.mark.parametrize(
+        ("ours", "theirs"), [('"0"', '"../../../../stolen"'), ('"a"', '"../../escaped"'), ('"a"', '"/escaped"')]
+    )
+    def test_an_intent_that_reaches_out_of_the_vault_is_set_aside(self, root: Path, ours: str, theirs: str) -> None:
+        (root.parent / "stolen").write_bytes(b"not a document")
+        (intent,) = (root / ".atomic" / "batch").glob("*/intent")
+        text = intent.read_text()
+        assert ours in text
+        intent.write_text(text.replace(ours, theirs, 1))
+
+        FolderStore(root)
+
+        assert documents(FolderStore(root)) == {"a": b"old", "gone": b"old", "log": b"one\n"}
+        assert sorted(path.name for path in root.parent.iterdir()) == ["stolen", "vault"]
 
     def test_a_reader_who_may_not_write_is_told(self, root: Path) -> None:
         with readable_by_all(root) as vault:
@@ -484,10 +521,14 @@ def as_nobody(act: Callable[[], object]) -> tuple[str, str]:
 
 
 @posix
-def test_a_folder_that_cannot_be_written_to_is_read_and_says_so(root: Path) -> None:
+@pytest.mark.parametrize("was_used", [True, False])
+def test_a_folder_that_cannot_be_written_to_is_read_and_says_so(root: Path, *, was_used: bool) -> None:
     put(FolderStore(root), a="x", b="y")
+    with FolderStore(root).lock("agent", wait=0):
+        pass
+    if not was_used:
+        shutil.rmtree(root / ".atomic")
     with readable_by_all(root) as vault:
-        shutil.rmtree(vault / ".atomic")
         read = as_nobody(lambda: (documents(FolderStore(vault)), FolderStore(vault).traits.writable))
         written = as_nobody(lambda: put(FolderStore(vault), a="z"))
         locked = as_nobody(lambda: FolderStore(vault).lock("agent", wait=0).__enter__())

@@ -39,6 +39,8 @@ def drive(folder: Path, scenario: str, fate: str) -> dict[str, int]:
         ("delete", "kill"),
         ("first-append", "kill"),
         ("many", "kill"),
+        ("across", "kill"),
+        ("across", "fail"),
         ("batch", "fail"),
         ("put", "fail"),
         ("delete", "fail"),

@@ -3,7 +3,7 @@ from contextlib import contextmanager
 
 from atomic_agents.core.store import Store
 from atomic_agents.stores.memory import MemoryStore
-from atomic_agents.testing.contracts import StoreContract
+from atomic_agents.testing import StoreContract
 from atomic_agents.testing.deeds import documents
 
 

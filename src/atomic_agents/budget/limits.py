@@ -9,6 +9,7 @@ from atomic_agents.vault.settings import CostGuardrails
 
 Action = Literal["allow", "alert", "fallback", "skip"]
 _STRICTNESS: tuple[Action, ...] = ("allow", "alert", "fallback", "skip")
+_FALLBACK_CEILING = Decimal("1.5")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +33,11 @@ class Cap:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The strictest of what the caps say, and why."""
+    """The strictest of what the caps say, and why. `unreadable`: what was spent cannot be told."""
 
     action: Action
     reason: str = ""
+    unreadable: bool = False
 
 
 def judge(guardrails: CostGuardrails, spent: Spent, quote: Usd | None, *, critical: bool = False) -> Verdict:
@@ -50,7 +52,7 @@ def judge(guardrails: CostGuardrails, spent: Spent, quote: Usd | None, *, critic
     if not caps:
         return Verdict("allow")
     if spent.unreadable:
-        return Verdict("skip", f"what was spent cannot be told: {spent.unreadable[0]}")
+        return Verdict("skip", f"what was spent cannot be told: {spent.unreadable[0]}", unreadable=True)
     if quote is None:
         return Verdict("skip", "the price of the model is not known, and a cap is set")
     passed = [cap for cap in caps if cap.spent + quote > cap.limit]
@@ -62,6 +64,21 @@ def judge(guardrails: CostGuardrails, spent: Spent, quote: Usd | None, *, critic
         f"${worst.spent:.4f} is spent and this request can cost up to ${quote:.4f}"
     )
     return Verdict(worst.action, reason)
+
+
+def judge_fallback(guardrails: CostGuardrails, spent: Spent, quote: Usd | None, *, critical: bool = False) -> bool:
+    """Whether the fallback model may answer: up to one and a half times a cap whose action is fallback.
+
+    A cap that skips stays one, a cap that alerts stops nothing, and what costs nothing passes.
+    """
+    if quote is None:
+        return False
+    ceilings = {"skip": Decimal(1), "fallback": _FALLBACK_CEILING}
+    return quote == 0 or all(
+        cap.spent + quote <= cap.limit * ceilings[cap.action]
+        for cap in _caps(guardrails, spent, critical=critical)
+        if cap.action in ceilings
+    )
 
 
 def _caps(guardrails: CostGuardrails, spent: Spent, *, critical: bool) -> list[Cap]:

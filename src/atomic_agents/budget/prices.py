@@ -80,14 +80,18 @@ def _usd(value: object) -> Usd:
 def _library_cost(model_id: str, usage: Usage) -> Usd | None:
     import genai_prices  # noqa: PLC0415 - 0.2 s that a run on a local model need not pay
 
-    provider, _, bare = model_id.rpartition(":")
+    provider, colon, bare = model_id.partition(":")
+    # Servers that count what they cached apart would make the whole smaller than its parts.
+    whole = max(usage.input_tokens, usage.cache_read_tokens + usage.cache_write_tokens)
     counted = genai_prices.Usage(
-        input_tokens=usage.input_tokens,
+        input_tokens=whole,
         output_tokens=usage.output_tokens,
         cache_read_tokens=usage.cache_read_tokens,
         cache_write_tokens=usage.cache_write_tokens,
     )
     try:
-        return genai_prices.calc_price(counted, bare, provider_id=provider or None).total_price
+        return genai_prices.calc_price(
+            counted, bare if colon else model_id, provider_id=provider if colon else None
+        ).total_price
     except LookupError:
         return None

@@ -1,5 +1,7 @@
 """init, list, info."""
 
+import shlex
+
 import click
 
 from atomic_agents.cli import render
@@ -11,7 +13,13 @@ from atomic_agents.operations.workspace import Workspace
 
 @click.command("init")
 @click.argument("name", default="my-agent")
-@click.option("--template", type=click.Choice(agents.TEMPLATES), default="advisor", show_default=True)
+@click.option(
+    "--template",
+    type=click.Choice(agents.TEMPLATES),
+    default="advisor",
+    show_default=True,
+    help="What kind of agent to begin with.",
+)
 @click.option("--model", metavar="ID", help="Default: the best that is usable here, which may be embedded:quote.")
 @dry_run_option
 @yes_option
@@ -28,8 +36,9 @@ def init_command(name: str, template: str, model: str | None, dry_run: bool, roo
         opened.store.apply(change)
         render.say(f"{opened.config.root}/{name}: made from the template {template}, with the model {chosen}")
         if chosen == "embedded:quote":
-            render.talk("embedded:quote quotes the vault and generates nothing; atomic-agents models list shows others")
-        render.talk(f"next: atomic-agents run {name}{_root(opened, root)} --work-item 'remember: …'")
+            others = "embedded:quote quotes the vault and generates nothing; atomic-agents models list shows others"
+            render.talk(render.command(others))
+        render.talk(render.command(f"next: atomic-agents run {shlex.quote(name)} --work-item 'remember: …'"))
 
 
 @click.command("list")
@@ -141,7 +150,3 @@ def _info_json(found: AgentInfo) -> dict[str, object]:
 def _close_crashed(opened: Workspace) -> None:
     for run_id in opened.close_crashed_runs():
         render.notice(f"the process of {run_id} had died; its log line is written now")
-
-
-def _root(opened: Workspace, root: str | None) -> str:
-    return f" --root {opened.config.root}" if root else ""

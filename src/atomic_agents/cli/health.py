@@ -1,11 +1,14 @@
 """doctor."""
 
+import shlex
 import sys
+from collections import Counter
 
 import click
 
 from atomic_agents.cli import render
 from atomic_agents.cli.options import common, json_option, workspace
+from atomic_agents.core.errors import AtomicAgentsError, InternalError
 from atomic_agents.doctor.check import Result
 from atomic_agents.operations import health
 
@@ -25,38 +28,38 @@ def doctor_command(agent: str, no_mcp: bool, as_json: bool, root: str | None) ->
     try:
         with workspace(root) as opened:
             results = health.examine(opened, agent=agent, with_mcp=not no_mcp)
+    except AtomicAgentsError:
+        raise
     except Exception as error:
         if "--debug" in sys.argv:
             raise
-        render.talk(f"error: a bug in doctor: {type(error).__name__}: {error}")
-        render.hint("run it again with --debug and report what it prints")
+        hint = f"{shlex.join(['atomic-agents', *sys.argv[1:]])} --debug, and report what it prints"
+        render.report(InternalError(f"a bug in doctor: {type(error).__name__}: {error}", hint=hint), as_json=as_json)
         return 2
-    failed = [result for result in results if result.finding.state == "fail"]
     if as_json:
         _say_json(results)
     else:
         _say(results)
-    return 1 if failed else 0
+    return 1 if _count(results)["fail"] else 0
 
 
 def _say(results: list[Result]) -> None:
-    counts = {state: sum(1 for r in results if r.finding.state == state) for state in ("pass", "fail", "warn", "skip")}
+    counts = _count(results)
     for result in sorted(results, key=lambda r: r.finding.state != "fail"):
         label = _MARKS.get(result.finding.state)
         if label:
             whose = f" [{result.agent}]" if result.agent else ""
             render.say(f"{label}: {result.check}{whose}: {result.finding.message}")
-            for line in result.finding.hint.splitlines():
-                render.say(f"  hint: {line}")
+            for line in render.hint_lines(result.finding.hint):
+                render.say(line)
     agents = len({result.agent for result in results if result.agent})
     summary = f"{render.count(agents, 'agent')}, {render.count(counts['pass'], 'check')} passed"
     summary += f", {render.count(counts['warn'], 'warning')}" if counts["warn"] else ""
-    verdict = f"not ready: {counts['fail']} failed" if counts["fail"] else "ready"
-    render.say(f"{verdict}: {summary}" if not counts["fail"] else f"{verdict}, {summary}")
+    render.say(f"not ready: {counts['fail']:,} failed, {summary}" if counts["fail"] else f"ready: {summary}")
 
 
 def _say_json(results: list[Result]) -> None:
-    counts = {state: sum(1 for r in results if r.finding.state == state) for state in ("pass", "fail", "warn", "skip")}
+    counts = _count(results)
     render.say_json(
         {
             "results": [result.as_json() for result in results],
@@ -69,3 +72,7 @@ def _say_json(results: list[Result]) -> None:
             },
         }
     )
+
+
+def _count(results: list[Result]) -> Counter[str]:
+    return Counter(result.finding.state for result in results)

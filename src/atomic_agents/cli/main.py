@@ -1,7 +1,7 @@
 """The command `atomic-agents`, and the one place where an error becomes words and an exit code."""
 
-import json
 import os
+import shlex
 import signal
 import sys
 from importlib import import_module
@@ -11,6 +11,7 @@ import click
 
 from atomic_agents._version import __version__
 from atomic_agents.cli import render
+from atomic_agents.cli.options import debug_option, root_option, show_help
 from atomic_agents.core.errors import AtomicAgentsError, InternalError, RunInterrupted, StorageFailed, UsageError
 
 # name: (module below atomic_agents.cli, what `--help` says); a module is imported only when its command is used.
@@ -26,6 +27,7 @@ COMMANDS = {
     "models": ("models", "the models that can be asked here"),
     "memory": ("memory", "an agent's notes"),
 }
+_WIDTH = 100
 
 
 class _Commands(click.Group):
@@ -46,17 +48,14 @@ class _Commands(click.Group):
             formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])
 
 
-@click.command(
-    cls=_Commands,
-    invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
+@click.command(cls=_Commands, invoke_without_command=True)
 @click.version_option(__version__, prog_name="atomic-agents", message="%(prog)s %(version)s")
+@root_option
+@debug_option
 @click.pass_context
-def cli(ctx: click.Context) -> None:
+def cli(ctx: click.Context, root: str | None) -> None:  # noqa: ARG001 - read by the command's workspace
     """Agents that live in a folder you own, and survive every upgrade."""
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
+    show_help(ctx)
 
 
 def main(arguments: list[str] | None = None, command: click.Command = cli, name: str = "atomic-agents") -> None:
@@ -76,7 +75,11 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
 
 def _run(arguments: list[str], command: click.Command, name: str) -> int:
     try:
-        code = command.main(arguments, prog_name=name, standalone_mode=False)
+        context = command.make_context(
+            name, list(arguments), help_option_names=["-h", "--help"], max_content_width=_WIDTH
+        )
+        with context:
+            code = command.invoke(context)
     except click.exceptions.Exit as error:
         return error.exit_code
     except BrokenPipeError:
@@ -85,7 +88,9 @@ def _run(arguments: list[str], command: click.Command, name: str) -> int:
     except (Exception, KeyboardInterrupt) as error:
         if "--debug" in arguments and not isinstance(error, click.ClickException):
             raise
-        return _report(_as_ours(error, f"{name} {' '.join(arguments)}"), arguments)
+        ours = _as_ours(error, f"{name} {shlex.join(arguments)}")
+        render.report(ours, as_json="--json" in arguments)
+        return ours.exit_status
     return code if isinstance(code, int) else 0
 
 
@@ -97,21 +102,14 @@ def _as_ours(error: BaseException, line: str) -> AtomicAgentsError:
         case click.ClickException():
             context = error.ctx if isinstance(error, click.UsageError) else None
             hint = f"{context.command_path if context else line.split(maxsplit=1)[0]} --help"
-            return UsageError(error.format_message().rstrip("."), hint=hint)
+            message = error.format_message().rstrip(".")
+            return UsageError(message[:1].lower() + message[1:], hint=hint)
         case click.Abort() | KeyboardInterrupt():
             return RunInterrupted("stopped by you")
         case OSError():
             return StorageFailed(f"{error.filename or 'the system'}: {error.strerror or error}")
     hint = f"{line} --debug, and report what it prints"
     return InternalError(f"a bug: {type(error).__name__}: {error}", hint=hint)
-
-
-def _report(error: AtomicAgentsError, arguments: list[str]) -> int:
-    if "--json" in arguments:
-        click.echo(json.dumps({"error": error.as_json()}, ensure_ascii=False))
-    else:
-        render.error(error)
-    return error.exit_status
 
 
 if __name__ == "__main__":

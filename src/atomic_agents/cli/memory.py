@@ -3,13 +3,15 @@
 import click
 
 from atomic_agents.cli import render
-from atomic_agents.cli.options import common, json_option, workspace
+from atomic_agents.cli.options import common, json_option, show_help, workspace
 from atomic_agents.operations import memory
 
 
-@click.group("memory")
-def memory_command() -> None:
+@click.group("memory", invoke_without_command=True)
+@click.pass_context
+def memory_command(ctx: click.Context) -> None:
     """An agent's notes."""
+    show_help(ctx)
 
 
 @memory_command.command("list")
@@ -39,7 +41,7 @@ def memory_list(agent: str, as_json: bool, root: str | None) -> None:
 @json_option
 @common
 def memory_search(agent: str, query: str, as_json: bool, root: str | None) -> None:
-    """The passages of AGENT's notes, wiki and journal that match QUERY best."""
+    """What AGENT knows that matches QUERY best."""
     with workspace(root) as opened:
         found = memory.search(opened, agent, query)
     if as_json:

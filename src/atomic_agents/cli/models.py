@@ -3,13 +3,15 @@
 import click
 
 from atomic_agents.cli import render
-from atomic_agents.cli.options import common, json_option, workspace
+from atomic_agents.cli.options import common, json_option, show_help, workspace
 from atomic_agents.operations import models
 
 
-@click.group("models")
-def models_command() -> None:
+@click.group("models", invoke_without_command=True)
+@click.pass_context
+def models_command(ctx: click.Context) -> None:
     """The models that can be asked here."""
+    show_help(ctx)
 
 
 @models_command.command("list")
@@ -35,4 +37,4 @@ def models_install(name: str, root: str | None) -> None:
         path = opened.install_model(name, lambda done, total: show("unpack", done, total))
     render.say(str(path))
     render.talk("it exercises the real path and invents facts")
-    render.talk("next: atomic-agents run AGENT --model local:smollm2-135m --work-item …")
+    render.talk(render.command("next: atomic-agents run AGENT --model local:smollm2-135m --work-item …"))

@@ -2,8 +2,11 @@
 
 import json
 import os
+import re
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import click
@@ -12,6 +15,8 @@ from atomic_agents.core.errors import AtomicAgentsError, SettingsInvalid
 from atomic_agents.core.values import Problem, Usd
 
 _MOST_PROBLEMS = 20
+_ROOT: ContextVar[str] = ContextVar("root", default="")
+_COMMAND = re.compile(r"\b(?:atomic-agents|python -m atomic_agents\.migrate) (?!--root)")
 
 
 def say(text: str = "") -> None:
@@ -31,7 +36,7 @@ def talk(text: str) -> None:
 
 def notice(text: str) -> None:
     """A warning that does not stop anything."""
-    click.echo(f"{_label('warning', 'yellow')}: {text}", err=True)
+    click.echo(f"{_label('warning', 'yellow')}: {command(text)}", err=True)
 
 
 def error(found: AtomicAgentsError) -> None:
@@ -41,6 +46,15 @@ def error(found: AtomicAgentsError) -> None:
         return
     click.echo(f"{_label('error', 'red')}: {found.message}", err=True)
     hint(found.hint)
+
+
+def report(found: AtomicAgentsError, *, as_json: bool) -> None:
+    """An error on its way out: to a person on stderr, to a program on stdout."""
+    if as_json:
+        value = found.as_json() | {"hint": command(found.hint)}
+        click.echo(json.dumps({"error": value}, ensure_ascii=False, default=str))
+    else:
+        error(found)
 
 
 def problems(label: str, found: Sequence[Problem]) -> None:
@@ -56,8 +70,25 @@ def problems(label: str, found: Sequence[Problem]) -> None:
 
 def hint(text: str) -> None:
     """What to type, one command or edit a line."""
-    for line in text.splitlines():
-        click.echo(f"  hint: {line}" if not line.startswith("  ") else f"        {line}", err=True)
+    for line in hint_lines(text):
+        click.echo(line, err=True)
+
+
+def hint_lines(text: str) -> list[str]:
+    """A hint as it is printed; a line that is indented belongs to the one above it."""
+    lines = command(text).splitlines()
+    return [f"        {line}" if line.startswith("  ") else f"  hint: {line}" for line in lines]
+
+
+def use_root(root: str | None) -> None:
+    """Remember that the vault was named on the command line, so that the commands in hints name it too."""
+    _ROOT.set(root or "")
+
+
+def command(text: str) -> str:
+    """Words with commands in them, as they have to be typed for the vault in use."""
+    root = _ROOT.get()
+    return _COMMAND.sub(lambda found: f"{found[0]}--root {shlex.quote(root)} ", text) if root else text
 
 
 def _label(word: str, colour: str) -> str:
@@ -78,9 +109,9 @@ def money(amount: Usd) -> str:
     return f"${amount:,.2f}" if amount >= 1 else f"${amount:.4f}"
 
 
-def count(number: int, noun: str) -> str:
+def count(number: int, noun: str, plural: str = "") -> str:
     """`1 note`, `1,243 notes`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {plural or noun + 's'}"
 
 
 def duration(milliseconds: float) -> str:

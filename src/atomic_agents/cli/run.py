@@ -19,7 +19,9 @@ _TRIGGERS = ("manual", "cron", "skill", "api")
 @click.argument("agent")
 @click.option("--work-item", required=True, metavar="TEXT", help="What to do; - reads standard input.")
 @click.option("--model", metavar="ID", help="Another model than model.md states.")
-@click.option("--trigger", type=click.Choice(_TRIGGERS), default="manual", show_default=True)
+@click.option(
+    "--trigger", type=click.Choice(_TRIGGERS), default="manual", show_default=True, help="What starts it, for the log."
+)
 @click.option("--critical", is_flag=True, help="Pass the daily cap once.")
 @click.option("--max-cost", metavar="USD", help="The most this run may cost.")
 @click.option("--no-capture", "--no-write-captures", "no_capture", is_flag=True, help="Remember nothing.")
@@ -48,9 +50,11 @@ def run_command(
 
 @click.command("prompt")
 @click.argument("agent")
-@click.option("--work-item", default="", metavar="TEXT")
-@click.option("--model", metavar="ID")
-@click.option("--trigger", type=click.Choice(_TRIGGERS), default="manual", show_default=True)
+@click.option("--work-item", default="", metavar="TEXT", help="What the run would be asked to do.")
+@click.option("--model", metavar="ID", help="Another model than model.md states.")
+@click.option(
+    "--trigger", type=click.Choice(_TRIGGERS), default="manual", show_default=True, help="What starts it, for the log."
+)
 @json_option
 @common
 def prompt_command(

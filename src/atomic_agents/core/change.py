@@ -2,6 +2,9 @@
 
 import difflib
 import hashlib
+import io
+import itertools
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -50,6 +53,8 @@ class Delete:
 Change = Put | Append | Delete
 
 _DIFF_BYTES = 256 * 1024
+_DIFF_LINES = 10_000
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +76,42 @@ class ChangeSet:
         return tuple(dict.fromkeys(change.path for change in self.changes))
 
     def diff(self, read: Callable[[str], bytes | None]) -> Iterator[str]:
-        """A unified diff against what `read` returns, line by line without newlines."""
+        """A unified diff against what `read` returns, line by line without newlines; later changes see earlier ones.
+
+        Every change of bytes shows, line endings and a missing last newline included; control characters are escaped.
+        """
+        now: dict[str, bytes | None] = {}
         for change in self.changes:
-            before = read(change.path) or b""
+            before = now[change.path] if change.path in now else read(change.path)
             if isinstance(change, Append):
-                yield from (f"+++ {change.path} (appended)", f"+{change.line}")
-            elif isinstance(change, Put):
-                yield from _unified(change.path, before, change.data)
+                yield from (f"+++ {change.path} (appended)", f"+{_shown(change.line)}")
+                after: bytes | None = (before or b"") + change.line.encode(errors="replace") + b"\n"
             else:
-                yield from _unified(change.path, before, b"")
+                after = change.data if isinstance(change, Put) else None
+                yield from _unified(change.path, before, after)
+            now[change.path] = after
 
 
-def _unified(path: str, before: bytes, after: bytes) -> Iterator[str]:
-    if len(before) + len(after) > _DIFF_BYTES:
-        yield from (f"--- {path}", f"+++ {path}", f"@@ {len(before):,} bytes become {len(after):,} @@")
+def _unified(path: str, before: bytes | None, after: bytes | None) -> Iterator[str]:
+    if before == after:
         return
-    was, becomes = (part.decode(errors="replace").splitlines() for part in (before, after))
-    old, new = (path if before else "/dev/null"), (path if after else "/dev/null")
-    yield from difflib.unified_diff(was, becomes, fromfile=old, tofile=new, lineterm="", n=1)
+    yield f"--- {'/dev/null' if before is None else path}"
+    yield f"+++ {'/dev/null' if after is None else path}"
+    was, becomes = _lines(before or b""), _lines(after or b"")
+    if len(before or b"") + len(after or b"") > _DIFF_BYTES or len(was) + len(becomes) > _DIFF_LINES:
+        yield f"@@ {len(before or b''):,} bytes become {len(after or b''):,} @@"
+        return
+    ends = {line.endswith("\r\n") for line in (*was, *becomes)}
+    for line in itertools.islice(difflib.unified_diff(was, becomes, n=1), 2, None):
+        text = line.removesuffix("\n")
+        yield _shown(text if len(ends) > 1 else text.removesuffix("\r"))
+        if text == line:
+            yield "\\ no newline at the end"
+
+
+def _lines(data: bytes) -> list[str]:
+    return [line.decode(errors="backslashreplace") for line in io.BytesIO(data)]
+
+
+def _shown(text: str) -> str:
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

@@ -1,24 +1,21 @@
 """A Markdown document as bytes, its YAML front matter edited in place."""
 
-import datetime
 import re
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
 
-import yaml
-
-from atomic_agents.core import frontmatter
+from atomic_agents.core import frontmatter, inplace
 from atomic_agents.core.errors import DocumentUnreadable
-from atomic_agents.core.frontmatter import FrontMatter, FrontMatterError, Span
+from atomic_agents.core.frontmatter import FrontMatter, FrontMatterError
 
 MAX_BYTES = 8 * 1024 * 1024
 """No document of the format is near this; a larger one is a mistake and is not read."""
 
-_Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-_WIDE = 2**31 - 1
 _BOM = "\ufeff"
 _FENCE = re.compile(r"-{3,}[ \t]*\r?\n?\Z")
+_HEAD_START = re.compile(rf"{_BOM}?(?:\r?\n)*---[^\n]*\n")
 
 
 class _Remove:
@@ -69,40 +66,61 @@ class Document:
         """The line of the file, from 1, on which the body starts."""
         return self.text[: len(self.text) - len(self.body)].count("\n") + 1
 
-    def line_of(self, key: str) -> int:
-        """The line of the file that `key` stands on; that of the front matter's start where it has none of its own."""
+    def line_of(self, key: str, *below: str) -> int:
+        """The line of the file that `key` stands on, or a key `below` its value.
+
+        Where a key has no line of its own, the one above it; at last that of the front matter's start.
+        """
         span = self.parsed.spans.get(key)
-        return self.head_line + span[0] if span else max(self.head_line - 1, 1)
+        if span is None:
+            return max(self.head_line - 1, 1)
+        inner = frontmatter.line_of(self.head, key, *below) if below else 0
+        return self.head_line + (inner - 1 if inner else span[0])
 
     def edit(self, changes: Mapping[str, object]) -> "Document":
         """Set front matter keys, or take them away with `REMOVE`.
 
         Only the lines of keys whose value really changes differ afterwards; comments, order, quoting, line endings and
-        body stay as they are. New keys go last. A document without front matter gets one.
+        body stay as they are. New keys go last. A document without front matter gets one. Where the block's form does
+        not allow that (one line for several keys, an anchor that is used elsewhere), it is written anew.
         """
         wanted = {key: value for key, value in changes.items() if value is not REMOVE}
         expected = {key: value for key, value in self.meta.items() if changes.get(key) is not REMOVE} | wanted
         changed = {
-            key: value for key, value in wanted.items() if key not in self.meta or not _same(self.meta[key], value)
+            key: value for key, value in wanted.items() if key not in self.meta or not same(self.meta[key], value)
         }
         removed = {key for key, value in changes.items() if value is REMOVE and key in self.meta}
         if not changed and not removed:
             return self
-        head = _edit_lines(self.head.splitlines(keepends=True), self.parsed, changed, removed, self.newline)
-        edited = self._reparsed(head) if head is not None else None
-        if edited is None or edited.meta != expected:
-            edited = parse(self.path, self._with_head(_render(expected).replace("\n", self.newline)).encode())
-        return edited
+        for gently in (True, False):
+            edited = self._with_lines(changed, removed, gently=gently)
+            if edited is not None and same(dict(edited.meta), expected):
+                return edited
+        head = inplace.opening_comments(self.head) + inplace.block(expected, self.newline)
+        return parse(self.path, _bytes(self._with_head(head)))
 
     def with_body(self, body: str) -> "Document":
-        """The same front matter over another body."""
-        return parse(self.path, (self.text[: len(self.text) - len(self.body)] + body).encode())
+        """The same front matter over another body; a body that looks like front matter gets an empty one above it."""
+        above = self.text[: len(self.text) - len(self.body)]
+        if self.has_front_matter:
+            gap = "" if above.endswith("\n") else self.newline
+            return parse(self.path, _bytes(above + gap + body))
+        fences = f"---{self.newline}---{self.newline}" if _find_head(body) is not None else ""
+        return parse(self.path, _bytes(above + fences + body))
 
-    def _reparsed(self, head: str) -> "Document | None":
+    def _with_lines(
+        self, changed: Mapping[str, object], removed: AbstractSet[str], *, gently: bool
+    ) -> "Document | None":
+        """The document with the lines of some keys replaced; None where that leaves no front matter."""
+        lines = inplace.edit(self.head, self.parsed, changed, removed, newline=self.newline, gently=gently)
+        if lines is None:
+            return None
         try:
-            return parse(self.path, self._with_head(head).encode())
+            edited = parse(self.path, _bytes(self._with_head(lines)))
         except DocumentUnreadable:
             return None
+        uncovered = removed & edited.meta.keys()  # the former ones of equal keys
+        return edited._with_lines({}, uncovered, gently=gently) if uncovered else edited  # noqa: SLF001 - its own kind
 
     def _with_head(self, head: str) -> str:
         if not self.has_front_matter:
@@ -110,9 +128,20 @@ class Document:
             newline = self.newline
             gap = "" if not self.body or self.body.startswith(("\n", "\r\n")) else newline
             return f"{bom}---{newline}{head}---{newline}{gap}{self.body}"
-        before = self.text.splitlines(keepends=True)[: self.head_line - 1]
-        start = sum(map(len, before))
-        return self.text[:start] + head + self.text[start + len(self.head) :]
+        start = _HEAD_START.match(self.text)
+        position = start.end() if start else 0
+        return self.text[:position] + head + self.text[position + len(self.head) :]
+
+
+def same(one: object, other: object) -> bool:
+    """Whether two values are equal in type too: True is not 1, and NaN is itself."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other) or (one != one and other != other)  # noqa: PLR0124 - NaN
 
 
 def parse(path: str, data: bytes) -> Document:
@@ -129,7 +158,8 @@ def parse(path: str, data: bytes) -> Document:
     start, end, body_start = head
     head_line = text.count("\n", 0, start) + 1
     if end < 0:
-        raise _unreadable(path, head_line - 1, "front matter does not end", "add a line with --- after the last key")
+        line = text.count("\n", 0, start - 1) + 1
+        raise _unreadable(path, line, "front matter does not end", "add a line with --- after the last key")
     block = text[start:end]
     try:
         parsed = frontmatter.read(block)
@@ -141,7 +171,12 @@ def parse(path: str, data: bytes) -> Document:
 
 def render(meta: Mapping[str, object], body: str) -> bytes:
     """A new document: `meta` in its order, a blank line, `body` with one newline at its end."""
-    return f"---\n{_render(meta)}---\n\n{body.strip()}\n".encode()
+    return _bytes(f"---\n{inplace.block(meta)}---\n\n{body.strip()}\n")
+
+
+def _bytes(text: str) -> bytes:
+    """UTF-8; the half of a character that a model may send becomes a question mark."""
+    return text.encode(errors="replace")
 
 
 def _decode(path: str, data: bytes) -> str:
@@ -184,85 +219,3 @@ def _find_head(text: str) -> tuple[int, int, int] | None:
             return first, position, following
         position = following
     return first, -1, -1
-
-
-def _edit_lines(
-    lines: list[str], parsed: FrontMatter, changed: Mapping[str, object], removed: set[str], newline: str
-) -> str | None:
-    """The block with the lines of `changed` and `removed` keys replaced; None where that cannot be done by lines."""
-    replacements: dict[Span, list[str]] = {}
-    tail: list[str] = []
-    for key, value in changed.items():
-        span = parsed.spans.get(key)
-        if span is None:
-            if key in parsed.values:
-                return None
-            tail += _entry(key, value, newline)
-        else:
-            replacements[span] = _replace_entry(lines[span[0] : span[1]], key, parsed.values[key], value, newline)
-    for key in removed:
-        span = parsed.spans.get(key)
-        if span is None:
-            return None
-        replacements[span] = []
-    for (first, end), new in sorted(replacements.items(), reverse=True):
-        lines[first:end] = new
-    if lines and tail and not lines[-1].endswith("\n"):
-        lines[-1] += newline
-    return "".join(lines + tail)
-
-
-_SCALAR_LINE = re.compile(
-    r"(?P<lead>[^:\s]+:[ \t]+)"
-    r"(?P<value>'(?:[^']|'')*'|\"[^\"\\]*\"|[^\s'\"\[{|>&*!#][^#\r\n]*?)"
-    r"(?P<tail>(?:[ \t]+#[^\r\n]*)?[ \t]*\r?\n?)"
-)
-
-
-def _replace_entry(old: list[str], key: str, was: object, value: object, newline: str) -> list[str]:
-    if isinstance(value, list) and isinstance(was, list):
-        if len(value) > len(was) > 0 and value[: len(was)] == was and old[-1].lstrip().startswith("- "):
-            indent = old[-1][: len(old[-1]) - len(old[-1].lstrip())]
-            return old + [f"{indent}- {_inline(item)}{newline}" for item in value[len(was) :]]
-        if old[0].partition(":")[2].strip().startswith("[") and len(old) == 1:
-            return [f"{key}: [{', '.join(_inline(item, flow=True) for item in value)}]{newline}"]
-    elif len(old) == 1 and not isinstance(value, list | dict):
-        line = _SCALAR_LINE.fullmatch(old[0])
-        if line:
-            return [line["lead"] + _like(line["value"], value) + line["tail"]]
-    return _entry(key, value, newline)
-
-
-def _like(old: str, value: object) -> str:
-    """`value` as a scalar, in the quotes that `old` has where those can hold it."""
-    text = value.isoformat() if isinstance(value, datetime.date) else value
-    if isinstance(text, str) and "\n" not in text:
-        if old.startswith("'"):
-            return "'" + text.replace("'", "''") + "'"
-        if old.startswith('"') and not re.search(r'["\\]', text):
-            return f'"{text}"'
-    return _inline(value)
-
-
-def _entry(key: str, value: object, newline: str) -> list[str]:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return [f"{key}: {value}{newline}"]
-    return [line + newline for line in _render({key: value}).splitlines()]
-
-
-def _inline(value: object, *, flow: bool = False) -> str:
-    if flow or not isinstance(value, str):
-        dumped: str = yaml.dump([value], Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=_WIDE)
-        return dumped.strip()[1:-1]
-    return _render({"k": value}).removeprefix("k: ").rstrip("\n")
-
-
-def _render(meta: Mapping[str, object]) -> str:
-    if not meta:
-        return ""
-    dumped: str = yaml.dump(dict(meta), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDE)
-    return dumped
-
-
-def _same(a: object, b: object) -> bool:
-    return type(a) is type(b) and a == b

@@ -12,29 +12,44 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import yaml
+from yaml.constructor import SafeConstructor
+
+MAX_DEPTH = 64
+MAX_VALUES = 100_000
+MAX_DIGITS = 100
+"""What a block may hold, aliases written out; more is a mistake or an attack, and is refused before it costs much."""
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 # What YAML 1.1 lets stand on a line, less the break characters; then the same without `#` and `:`, `'`, `"` and `\\`.
+# Every repetition is possessive: a line that does not match is given up at once, however long it is.
 _REST = r"\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff"
-_COMMENT = rf"(?: \#[ -~{_REST}]*)?"
+_COMMENT = rf"(?:(?<= )\#[ -~{_REST}]*+)?+"
 _TEXT = rf"[ -\"$-9;-~{_REST}]"
-_PLAIN = rf"(?![\s\"'\[\]{{}}>|*&!%#`@,?:=<~-]){_TEXT}*(?:(?::(?=[^\s:])|(?<=[^\s])\#){_TEXT}*)*"
-_QUOTED = rf"'(?:[ -&(-~{_REST}]+|'')*'|\"[ !#-\[\]-~{_REST}]*\""
-_WORDS = r"\[(?: *[A-Za-z][\w-]*(?: *, *[A-Za-z][\w-]*)*)? *\]"
+_PLAIN = rf"(?![\s\"'\[\]{{}}>|*&!%#`@,?:=<~-])(?:{_TEXT}++|:(?=[^\s:])|(?<=[^\s])\#)++"
+_QUOTED = rf"'(?:[ -&(-~{_REST}]++|'')*+'|\"[ !#-\[\]-~{_REST}]*+\""
+_WORDS = r"\[(?: *+[A-Za-z][\w-]*+(?: *+, *+[A-Za-z][\w-]*+)*+)?+ *+\]"
 _LINE = re.compile(
-    rf"(?P<key>[A-Za-z_][A-Za-z0-9_-]{{0,100}}):(?: +(?P<value>{_PLAIN}|{_QUOTED}|{_WORDS}))? *{_COMMENT}\r?\n"
-    rf"|(?P<dash> *)- +(?P<item>{_PLAIN}|{_QUOTED}) *{_COMMENT}\r?\n"
-    rf"| *(?:\#[ -~{_REST}]*)?\r?\n",
+    rf"(?P<key>[A-Za-z_][A-Za-z0-9_-]{{0,100}}+):(?: ++(?P<value>{_PLAIN}|{_QUOTED}|{_WORDS})?+)?+ *+{_COMMENT}\r?\n"
+    rf"| ++(?P<more>(?=[A-Za-z0-9])(?:{_TEXT}++|:(?=[^\s:])|(?<=[^\s])\#)++){_COMMENT}\r?\n"
+    rf"|(?P<dash> *+)- ++(?P<item>{_PLAIN}|{_QUOTED}) *+{_COMMENT}\r?\n"
+    rf"| *+(?:\#[ -~{_REST}]*+)?+\r?\n",
     re.ASCII,
 )
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-_INTEGER = re.compile(r"0|[1-9][0-9]*")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_INTEGER = re.compile(rf"0|[1-9][0-9]{{0,{MAX_DIGITS - 1}}}")
+_WORDY = re.compile(r"[^0-9A-FTXZa-ftoxz_.:+ -]")
+"""What no number and no time of YAML 1.1 holds."""
 _SPECIAL: Mapping[str, object] = {
     **dict.fromkeys(("yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
     **dict.fromkeys(("no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
     **dict.fromkeys(("null", "Null", "NULL"), None),
 }
+_MAP, _STR = "tag:yaml.org,2002:map", "tag:yaml.org,2002:str"
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_ODD = (ValueError, TypeError, OverflowError, AttributeError, LookupError)
+"""What PyYAML raises for a value that does not fit its tag."""
+_OPENINGS = ("[", "{", "- ", "? ", "-\t", "?\t")
 
 
 class FrontMatterError(Exception):
@@ -51,7 +66,11 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class FrontMatter:
-    """The values of a block and where each stands; `spans` lacks a key that shares its line with another."""
+    """The values of a block and where each stands.
+
+    A key that is not text, such as `on` or `1`, has the text that it is written with. `spans` lacks a key that shares
+    its line with another and one that comes from a merge (`<<`); of equal keys it has the last.
+    """
 
     values: dict[str, object]
     spans: dict[str, Span]
@@ -61,16 +80,44 @@ def read(text: str) -> FrontMatter:
     """Read a front matter block (without its `---` lines; its last line ends with a newline).
 
     Raises:
-        FrontMatterError: not YAML, or not a mapping.
+        FrontMatterError: not YAML, not a mapping, or beyond the limits above.
     """
     return _read_plain(text) or _read_any(text)
+
+
+def line_of(text: str, *keys: str) -> int:
+    """The line, from 1, of the innermost of nested `keys` that is there, in a block that `read` accepts; 0 for none."""
+    line, node = 0, yaml.compose(text, Loader=_Loader)
+    for name in keys:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        key, node = next(((key, value) for key, value in reversed(pairs) if key.value == name), (None, None))
+        if key is None:
+            break
+        line = key.start_mark.line + 1
+    return line
+
+
+def repeated(text: str) -> list[tuple[str, int]]:
+    """Keys that one mapping states twice, at any depth, and the line, from 1, of each repetition."""
+    found: list[tuple[str, int]] = []
+    nodes = [yaml.compose(text, Loader=_Loader)]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, _ in node.value:
+                name = str(key.value)
+                found += [(name, key.start_mark.line + 1)] if name in seen else []
+                seen.add(name)
+        nodes += _children(node) if isinstance(node, yaml.CollectionNode) else []
+    return sorted(found, key=lambda each: each[1])
 
 
 def _read_plain(text: str) -> FrontMatter | None:
     values: dict[str, object] = {}
     spans: dict[str, Span] = {}
     items: list[object] | None = None
-    key, first, indent, awaits_items = "", 0, "", False
+    key, first, indent, awaits_items, plain = "", 0, "", False, ""
     position, number, end = 0, 0, len(text)
     while position < end:
         line = _LINE.match(text, position)
@@ -78,13 +125,14 @@ def _read_plain(text: str) -> FrontMatter | None:
             return None
         position = line.end()
         try:
-            name, value, dash, item = line.group("key", "value", "dash", "item")
+            name, value, more, dash, item = line.group("key", "value", "more", "dash", "item")
             if name is not None:
                 if name in values or name in _SPECIAL:
                     return None
                 key, first, items, awaits_items = name, number, None, value is None
                 values[name] = None if awaits_items else _scalar(value)
                 spans[name] = (number, number + 1)
+                plain = _unfinished(line, "value")
             elif item is not None:
                 if items is None:
                     if not awaits_items:
@@ -95,10 +143,24 @@ def _read_plain(text: str) -> FrontMatter | None:
                     return None
                 items.append(_scalar(item))
                 spans[key] = (first, number + 1)
+            elif more is not None:
+                if not plain:
+                    return None
+                values[key] = _scalar(f"{plain} {more}")
+                spans[key] = (first, number + 1)
+                plain = _unfinished(line, "more") and f"{plain} {more.rstrip(' ')}"
+            else:
+                plain = ""
         except _NotPlain:
             return None
         number += 1
     return FrontMatter(values, spans)
+
+
+def _unfinished(line: re.Match[str], group: str) -> str:
+    """The plain text of a line that the next line may go on with; "" where quotes, brackets or a comment end it."""
+    text = line[group] or ""
+    return "" if text[:1] in "'\"[" or line.string[line.end(group)] == "#" else text.rstrip(" ")
 
 
 class _NotPlain(Exception):
@@ -117,7 +179,7 @@ def _scalar(text: str) -> object:
     text = text.rstrip(" ")
     if text in _SPECIAL:
         return _SPECIAL[text]
-    if first not in "+.0123456789":
+    if first not in "+.0123456789" or (first not in "+." and _WORDY.search(text)):
         return text
     if _INTEGER.fullmatch(text):
         return int(text)
@@ -131,23 +193,98 @@ def _scalar(text: str) -> object:
 
 def _read_any(text: str) -> FrontMatter:
     loader = _Loader(text)
+    root: object = None
     try:
-        node = loader.get_single_node()
-        if node is None:
+        _check_depth(text)
+        root = loader.get_single_node()
+        if root is None:
             return FrontMatter({}, {})
-        if not isinstance(node, yaml.MappingNode):
-            raise FrontMatterError("front matter is not a list of `key: value` lines", node.start_mark.line + 1)
-        spans = _spans(node)
-        values = loader.construct_document(node)
+        if not isinstance(root, yaml.MappingNode) or root.tag != _MAP:
+            raise FrontMatterError("front matter is not a list of `key: value` lines", root.start_mark.line + 1)
+        _weigh(root, {})
+        spans = _spans(root)
+        values = loader.construct_document(root)
+        names = _odd_names(root)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or str(error)
-        raise FrontMatterError(f"front matter is not YAML: {problem}", mark.line + 1 if mark else 1) from error
-    except (ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise FrontMatterError(f"front matter has a value that YAML cannot read: {error}", 1) from error
+        raise FrontMatterError(f"front matter is not YAML: {_said(error)}", _line_of(error, text)) from error
+    except _ODD as error:
+        why = f": {error}" if isinstance(error, ValueError) else ""
+        raise FrontMatterError(f"front matter has a value that YAML cannot read{why}", _unreadable(root)) from error
     finally:
         loader.dispose()
-    return FrontMatter({str(key): value for key, value in values.items()}, spans)
+    named = {names.get(key, str(key)): value for key, value in values.items()}
+    return FrontMatter(named, {name: span for name, span in spans.items() if name in named})
+
+
+def _said(error: yaml.YAMLError) -> str:
+    return str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
+
+
+def _line_of(error: yaml.YAMLError, text: str) -> int:
+    mark = getattr(error, "problem_mark", None)
+    if mark is not None:
+        return int(mark.line) + 1
+    position = getattr(error, "position", None)
+    return text.encode()[:position].count(b"\n") + 1 if isinstance(position, int) else 1
+
+
+def _unreadable(root: object) -> int:
+    """The line of the first entry whose value cannot be made."""
+    for key, value in root.value if isinstance(root, yaml.MappingNode) else []:
+        try:
+            SafeConstructor().construct_document(yaml.SequenceNode("tag:yaml.org,2002:seq", [key, value]))
+        except (yaml.YAMLError, *_ODD):
+            return int(key.start_mark.line) + 1
+    return 1
+
+
+def _odd_names(root: yaml.MappingNode) -> dict[object, str]:
+    """The keys that are not text, and the text each is written with."""
+    keys = [key for key, _ in root.value if key.tag != _STR and isinstance(key, yaml.ScalarNode)]
+    return {SafeConstructor().construct_document(key): str(key.value) for key in keys}
+
+
+def _check_depth(text: str) -> None:
+    """Refuse what overflows libyaml's stack: nesting on one line. A text with few openings is not looked at twice."""
+    if sum(map(text.count, _OPENINGS)) <= MAX_DEPTH:
+        return
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            raise FrontMatterError(f"front matter is nested more than {MAX_DEPTH} deep", line)
+
+
+def _weigh(node: yaml.Node, known: dict[int, tuple[int, int]], depth: int = 1) -> tuple[int, int]:
+    """How many values a node stands for with its aliases written out, and how deep they are nested."""
+    line = node.start_mark.line + 1
+    if isinstance(node, yaml.ScalarNode):
+        if node.tag in _NUMBERS and len(node.value) > MAX_DIGITS:
+            raise FrontMatterError(f"front matter has a number of {len(node.value):,} digits", line)
+        return 1, 1
+    if id(node) in known:
+        if known[id(node)] == (0, 0):
+            raise FrontMatterError("front matter has a value that contains itself", line)
+        return known[id(node)]
+    known[id(node)] = (0, 0)
+    weight, height = 1, 0
+    for child in _children(node) if depth <= MAX_DEPTH else ():
+        inner, below = _weigh(child, known, depth + 1)
+        weight, height = weight + inner, max(height, below)
+    if depth > MAX_DEPTH or height >= MAX_DEPTH:
+        raise FrontMatterError(f"front matter is nested more than {MAX_DEPTH} deep", line)
+    if weight > MAX_VALUES:
+        raise FrontMatterError(f"front matter stands for more than {MAX_VALUES:,} values", line)
+    known[id(node)] = weight, height + 1
+    return known[id(node)]
+
+
+def _children(node: yaml.Node) -> list[yaml.Node]:
+    return [part for item in node.value for part in (item if isinstance(item, tuple) else (item,))]
 
 
 def _spans(root: yaml.MappingNode) -> dict[str, Span]:
@@ -157,7 +294,10 @@ def _spans(root: yaml.MappingNode) -> dict[str, Span]:
     last_end, last_key = 0, ""
     for key, value in root.value:
         name = str(key.value)
-        span = (key.start_mark.line, _last_line(value) + 1)
+        span = (
+            key.start_mark.line,
+            max(_last_line(value), key.end_mark.line) + 1,
+        )  # an alias ends where its anchor does
         if root.flow_style or span[0] < last_end:
             shared |= {name, last_key}
         spans[name] = span
@@ -172,5 +312,4 @@ def _last_line(node: yaml.Node) -> int:
         return int(node.end_mark.line)
     if not isinstance(node, yaml.CollectionNode) or node.flow_style:
         return int(node.end_mark.line)
-    children = [part for item in node.value for part in (item if isinstance(item, tuple) else (item,))]
-    return max((_last_line(child) for child in children), default=int(node.start_mark.line))
+    return max(map(_last_line, _children(node)), default=int(node.start_mark.line))

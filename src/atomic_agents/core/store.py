@@ -75,7 +75,8 @@ class Store(Protocol):
         ...
 
 
-_HARD_TO_SYNC = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]')
+_HARD_TO_SYNC = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|\ud800-\udfff]')
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|com[1-9]|lpt[1-9])(?:\..*)?", re.IGNORECASE)
 
 
 def check_path(path: str) -> str:
@@ -94,10 +95,12 @@ def check_new_path(path: str) -> str:
 
     Raises:
         PathRefused: as `check_path`; also control characters, a colon or another sign that Windows and sync tools
-            refuse, a segment that ends in a dot or a space, or one longer than 255 bytes.
+            refuse, text that is no Unicode, a segment that ends in a dot or a space, is longer than 255 bytes, or is a
+            device's name on Windows.
     """
     for part in check_path(path).split("/"):
-        if part.endswith((".", " ")) or _HARD_TO_SYNC.search(part) or len(part.encode()) > 255:
+        hard = part.endswith((".", " ")) or _HARD_TO_SYNC.search(part) or _DEVICE.fullmatch(part)
+        if hard or len(part.encode()) > 255:
             raise PathRefused(f"{path!r} has a name that other systems cannot hold", context={"path": path})
     return path
 

@@ -40,7 +40,8 @@ class Problem:
         }
 
 
-_AGENT_SEGMENT = re.compile(r"[^\W_][^\x00-\x1f\x7f/\\:]*")
+_AGENT_SEGMENT = re.compile(r"[^\x00-\x20\x7f/\\:._][^\x00-\x1f\x7f/\\:]*")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}.*)?", re.ASCII)
 
 
 def is_agent_name(name: str) -> bool:
@@ -49,14 +50,15 @@ def is_agent_name(name: str) -> bool:
 
 
 def parse_date(value: object) -> datetime.date | None:
-    """The day that front matter states, as YAML date or as text; None where it states none."""
+    """The day that front matter states, as YAML date or as text, a time of day left out; None where it states none."""
     if isinstance(value, datetime.datetime):
         return value.date()
     if isinstance(value, datetime.date):
         return value
-    if isinstance(value, str):
-        try:
-            return datetime.date.fromisoformat(value.strip()[:10])
-        except ValueError:
-            return None
-    return None
+    text = value.strip() if isinstance(value, str) else ""
+    if not _DAY.fullmatch(text):
+        return None
+    try:
+        return datetime.date.fromisoformat(text[:10])
+    except ValueError:
+        return None

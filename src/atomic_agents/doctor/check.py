@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from atomic_agents.config import Config
-from atomic_agents.core.document import Document, parse
-from atomic_agents.core.errors import AtomicAgentsError, DocumentUnreadable
+from atomic_agents.core.document import MAX_BYTES, Document
+from atomic_agents.core.errors import AtomicAgentsError, DocumentUnreadable, StorageFailed
 from atomic_agents.core.model import Offer
+from atomic_agents.core.store import Entry
 from atomic_agents.core.values import Problem
 from atomic_agents.migration.plan import Census, take_census
 from atomic_agents.vault.layout import Kind, Place
@@ -95,12 +96,19 @@ class Examination:
         for entry in self.survey.of(*kinds, agent=agent.name):
             place = self.survey.layout.place(entry.path)
             try:
-                self.vault.note(entry, place.name)
-                blob = self.vault.store.read(entry.path)
-                if blob is not None:
-                    yield place, parse(entry.path, blob.data)
+                yield place, self._document(entry, place)
             except DocumentUnreadable as error:
                 yield place, problem_of(error)
+            except StorageFailed as error:
+                yield place, Problem(entry.path, 0, error.message.removeprefix(f"{entry.path}: "), error.hint)
+
+    def _document(self, entry: Entry, place: Place) -> Document:
+        if entry.size > MAX_BYTES:
+            self.vault.note(entry, place.name)  # raises, in the words that every other reader uses
+        document = self.vault.document(entry.path)
+        if document is None:
+            raise StorageFailed(f"{entry.path}: it went away while it was read", hint="atomic-agents doctor")
+        return document
 
 
 VaultCheck = Callable[[Examination], Iterator[Finding]]
@@ -116,11 +124,7 @@ def run(
     """
     results = [result for name, check in of_vault.items() for result in _run(name, "", check, examination)]
     try:
-        agents = (
-            examination.agents
-            if all(result.finding.state != "fail" or result.check != "env" for result in results)
-            else ()
-        )
+        agents = examination.agents if of_agents else ()
     except AtomicAgentsError as error:
         return [*results, Result("vault", examination.only_agent, Finding("fail", error.message, error.hint))]
     for agent in agents:

@@ -36,6 +36,10 @@ def agents(examination: Examination) -> Iterator[Finding]:
         yield Finding("warn", "the vault holds no agent", "atomic-agents init my-agent")
     policy = examination.vault.settings_of("policy.md", "policy.md")
     yield from _findings(policy.problems if policy else ())
+    place = examination.survey.layout.place
+    yield from _findings(
+        tuple(p for p in examination.census.unreadable if not place(p.path).agent and p.path != "policy.md")
+    )
 
 
 def vault(examination: Examination, agent: Agent) -> Iterator[Finding]:

@@ -1,23 +1,22 @@
-"""Carry a plan out, or put a vault back: snapshot, one change set, validation, one line of history."""
+"""Carry a plan out: snapshot, one change set, validation, one line of history."""
 
 import datetime
-import getpass
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from time import monotonic
 
-from atomic_agents._version import __version__
-from atomic_agents.core.change import ABSENT, Append, Change, ChangeSet, Delete, Put, revision
+from atomic_agents.core.change import ChangeSet, Delete, Put, revision
 from atomic_agents.core.document import parse
 from atomic_agents.core.errors import AtomicAgentsError, Conflict, DocumentUnreadable, MigrationFailed
 from atomic_agents.core.store import Store
-from atomic_agents.migration import snapshot
+from atomic_agents.migration import history, snapshot
 from atomic_agents.migration.plan import Plan, Progress, silent
 from atomic_agents.migration.snapshot import Kept
-from atomic_agents.vault import layout
+from atomic_agents.vault import layout, settings
+from atomic_agents.vault.layout import Kind
 
-_LOCK_WAIT = 10.0
+_LOCK_WAIT = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,35 +27,30 @@ class Migrated:
     snapshot: str
 
 
-@dataclass(frozen=True, slots=True)
-class RolledBack:
-    """What a rollback did. `kept` maps a document that was edited since to where its edited text stands now."""
-
-    snapshot: str
-    restored: tuple[str, ...]
-    removed: tuple[str, ...]
-    unchanged: int
-    kept: dict[str, str]
-    safety: str
-    from_version: int
-
-
 @contextmanager
 def quiet(store: Store, agents: tuple[str, ...]) -> Iterator[None]:
     """Hold the migration lock and every agent's, so that nothing is written in between.
 
     Raises:
-        Busy: a migration or a run is under way.
+        Busy: a migration or a run is under way, and did not end within three seconds.
     """
     with ExitStack() as locks:
         locks.enter_context(store.lock("migration", wait=0))
+        until = monotonic() + _LOCK_WAIT
         for agent in agents:
-            locks.enter_context(store.lock(f"agent/{agent}", wait=_LOCK_WAIT))
+            locks.enter_context(store.lock(f"agent/{agent}", wait=max(0.0, until - monotonic())))
         yield
 
 
-def carry_out(store: Store, plan: Plan, *, now: datetime.datetime, progress: Progress = silent) -> Migrated:
-    """Snapshot, apply, validate; on any failure the vault is as it was.
+def carry_out(
+    store: Store,
+    plan: Plan,
+    *,
+    now: datetime.datetime,
+    on_snapshot: Callable[[str], None] = lambda _name: None,
+    progress: Progress = silent,
+) -> Migrated:
+    """Snapshot, apply, validate; on any failure the vault is as it was. `on_snapshot` hears of it before a write.
 
     Raises:
         Conflict: a document was edited since the plan was made; nothing was written.
@@ -64,22 +58,46 @@ def carry_out(store: Store, plan: Plan, *, now: datetime.datetime, progress: Pro
     """
     name = snapshot.free_name(store, now, f"pre_v{plan.target}_migration")
     _take(store, plan, name, now, progress)
-    counts = {kind.value: count for kind, count in plan.counts.items()}
-    history = _history(
-        now, "migrated", plan.from_version, plan.target,
-        steps=[{"name": step.name, "sha256": step.sha256} for step in plan.steps], counts=counts, snapshot=name,
-    )  # fmt: skip
+    on_snapshot(name)
+    line = history.line(
+        now,
+        "migrated",
+        plan.from_version,
+        plan.target,
+        steps=[{"name": step.name, "sha256": step.sha256} for step in plan.steps],
+        counts={kind.value: count for kind, count in plan.counts.items()},
+        snapshot=name,
+    )
     progress("write", 0, len(plan.changes))
-    undo = store.apply(ChangeSet(plan.changes.reason, (*plan.changes, history)))
+    try:
+        undo = store.apply(ChangeSet(plan.changes.reason, (*plan.changes, line)))
+    except Conflict:
+        store.apply(ChangeSet("take the snapshot of a migration away that did not happen", (_delete(name),)))
+        raise
     progress("write", len(plan.changes), len(plan.changes))
     try:
         _validate(store, plan, progress)
     except AtomicAgentsError as error:
-        without_history = tuple(change for change in undo if change.path != layout.HISTORY)
-        line = _history(now, "put back", plan.from_version, plan.target, snapshot=name, error=error.message)
-        store.apply(ChangeSet(undo.reason, (*without_history, line)))
-        raise MigrationFailed(f"the vault was put back: {error.message}", hint=error.hint) from error
+        raise _put_back(store, plan, undo, name, now, error) from error
     return Migrated(plan, name)
+
+
+def _put_back(
+    store: Store, plan: Plan, undo: ChangeSet, name: str, now: datetime.datetime, error: AtomicAgentsError
+) -> MigrationFailed:
+    """Undo what did not read back right; the error that says so, and what to type where that cannot be done."""
+    without_history = tuple(change for change in undo if change.path != layout.HISTORY)
+    line = history.line(now, "put back", plan.from_version, plan.target, snapshot=name, error=error.message)
+    try:
+        store.apply(ChangeSet(undo.reason, (*without_history, line)))
+    except Conflict as conflict:
+        message = f"{error.message}; the vault was not put back: {conflict.message}"
+        return MigrationFailed(message, hint=f"python -m atomic_agents.migrate --rollback {name}")
+    return MigrationFailed(f"the vault was put back: {error.message}", hint=error.hint)
+
+
+def _delete(name: str) -> Delete:
+    return Delete(layout.snapshot(name))
 
 
 def _take(store: Store, plan: Plan, name: str, now: datetime.datetime, progress: Progress) -> None:
@@ -95,12 +113,11 @@ def _take(store: Store, plan: Plan, name: str, now: datetime.datetime, progress:
         mode = 0o644 if blob.mode is None else blob.mode
         kept.append(Kept(change.path, len(blob.data), mode, blob.revision, revision(change.data)))
     described = snapshot.describe(name, now, plan.changes.reason, (plan.from_version, plan.target), kept)
-    data = snapshot.pack(described, contents)
-    store.apply(ChangeSet(f"snapshot before {plan.changes.reason}", (Put(layout.snapshot(name), data, expect=ABSENT),)))
-    snapshot.read(store, name)
+    snapshot.keep(store, described, contents)
 
 
 def _validate(store: Store, plan: Plan, progress: Progress) -> None:
+    """Read every changed document as its later readers will."""
     for number, change in enumerate(plan.changes, 1):
         progress("validate", number, len(plan.changes))
         blob = store.read(change.path)
@@ -110,78 +127,10 @@ def _validate(store: Store, plan: Plan, progress: Progress) -> None:
             document = parse(change.path, blob.data)
         except DocumentUnreadable as error:
             raise MigrationFailed(error.message, hint=error.hint) from error
-        if document.meta.get("schema_version") != plan.target:
-            raise MigrationFailed(f"{change.path} is not at v{plan.target}")
-
-
-def roll_back(store: Store, name: str, *, now: datetime.datetime, progress: Progress = silent) -> RolledBack:
-    """Put the documents of a snapshot back, exactly those, and keep what was edited since beside them.
-
-    The state before the rollback goes into a snapshot of its own first, so that a rollback can be undone.
-
-    Raises:
-        SnapshotInvalid: missing, damaged or hostile; nothing was changed.
-    """
-    described, contents = snapshot.read(store, name)
-    changes: list[Change] = []
-    safety: list[tuple[Kept, bytes]] = []
-    created: dict[str, str] = {}
-    beside: dict[str, str] = {}
-    unchanged = 0
-    for number, kept in enumerate(described.files, 1):
-        progress("compare", number, len(described.files))
-        blob = store.read(kept.path)
-        if blob is not None and blob.revision == kept.sha256:
-            unchanged += 1
-            continue
-        changes.append(Put(kept.path, contents[kept.path], expect=blob.revision if blob else ABSENT, mode=kept.mode))
-        if blob is None:
-            created[kept.path] = kept.sha256
-            continue
-        mode = 0o644 if blob.mode is None else blob.mode
-        safety.append((Kept(kept.path, len(blob.data), mode, blob.revision, kept.sha256), blob.data))
-        if blob.revision != kept.after:
-            beside[kept.path] = f"{kept.path}.edited-{now:%Y-%m-%dT%H%M%S}"
-            changes.append(Put(beside[kept.path], blob.data, expect=ABSENT))
-    removed = _removals(store, described.created, changes, safety)
-    safety_name = ""
-    if changes:
-        safety_name = snapshot.free_name(store, now, "pre_rollback")
-        versions = (described.target, described.from_version)
-        taken = snapshot.describe(
-            safety_name, now, f"roll back {name}", versions, [kept for kept, _ in safety], created
-        )
-        data = snapshot.pack(taken, [data for _, data in safety])
-        store.apply(ChangeSet(taken.reason, (Put(layout.snapshot(safety_name), data, expect=ABSENT),)))
-        snapshot.read(store, safety_name)
-        line = _history(now, "rolled back", described.target, described.from_version, snapshot=name, safety=safety_name)
-        store.apply(ChangeSet(f"roll back {name}", (*changes, line)))
-    restored = tuple(change.path for change in changes if isinstance(change, Put) and change.path in contents)
-    return RolledBack(name, restored, removed, unchanged, beside, safety_name, described.from_version)
-
-
-def _removals(
-    store: Store, created: Mapping[str, str], changes: list[Change], safety: list[tuple[Kept, bytes]]
-) -> tuple[str, ...]:
-    """Take away what the migration created, unless somebody has edited it since."""
-    removed: list[str] = []
-    for path, made in created.items():
-        blob = store.read(path)
-        if blob is not None and blob.revision == made:
-            changes.append(Delete(path, expect=blob.revision))
-            mode = 0o644 if blob.mode is None else blob.mode
-            safety.append((Kept(path, len(blob.data), mode, blob.revision, ""), blob.data))
-            removed.append(path)
-    return tuple(removed)
-
-
-def _history(now: datetime.datetime, outcome: str, from_version: int, to_version: int, **more: object) -> Append:
-    try:
-        who = getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        who = "unknown"
-    record = {
-        "ts": now.isoformat(), "who": who, "package": __version__, "outcome": outcome, "from_version": from_version,
-        "to_version": to_version, **more,
-    }  # fmt: skip
-    return Append(layout.HISTORY, json.dumps(record, ensure_ascii=False))
+        if "schema_version" not in document.meta:
+            raise MigrationFailed(f"{change.path} states no schema_version")
+        if plan.kinds[change.path] is Kind.SETTINGS and not plan.leaves_package_behind:
+            found = settings.read(change.path.rpartition("/")[2], document)
+            errors = [problem for problem in found.problems if problem.severity == "error"]
+            if errors:
+                raise MigrationFailed(f"{errors[0].where}: {errors[0].message}", hint=errors[0].hint)

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from atomic_agents._schema import CURRENT_SCHEMA_VERSION
-from atomic_agents.core.change import Change, ChangeSet, Put
+from atomic_agents.core.change import Change, ChangeSet, Put, Revision
 from atomic_agents.core.document import MAX_BYTES, parse
-from atomic_agents.core.errors import DocumentUnreadable, MigrationRefused, SettingsInvalid, VaultTooNew
+from atomic_agents.core.errors import DocumentUnreadable, MigrationRefused, SettingsInvalid, StorageFailed, VaultTooNew
 from atomic_agents.core.store import Entry
 from atomic_agents.core.values import Problem
 from atomic_agents.migration import registry
@@ -21,9 +21,16 @@ VERSIONED = (Kind.NOTE, Kind.WIKI, Kind.SETTINGS, Kind.POLICY)
 Progress = Callable[[str, int, int], None]
 """Called with the phase, how much of it is done, and how much there is."""
 
+Announce = Callable[[Script], None]
+"""Called with a script of the vault before it is run."""
+
 
 def silent(_phase: str, _done: int, _total: int) -> None:
     """Progress that nobody watches."""
+
+
+def unannounced(_script: Script) -> None:
+    """Scripts that nobody is told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +60,27 @@ class Census:
 class Plan:
     """A migration worked out in memory; nothing has been written.
 
-    `done` says for each document which keys its steps set and dropped; `modes` holds the permission bits and `before`
-    the revisions that the snapshot keeps.
+    For each document, `kinds` says what it is and `done` which keys its steps set and dropped; `skipped` are the
+    documents that stay as they are because they cannot be migrated.
     """
 
     from_version: int
     target: int
     steps: tuple[Step, ...]
     changes: ChangeSet
-    counts: Mapping[Kind, int]
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
     done: Mapping[str, tuple[Mapping[str, object], ...]] = field(default_factory=dict)
-    modes: Mapping[str, int | None] = field(default_factory=dict)
     skipped: tuple[Problem, ...] = ()
+
+    @property
+    def counts(self) -> Mapping[Kind, int]:
+        """How many documents of each kind it changes."""
+        return Counter(self.kinds.values())
+
+    @property
+    def leaves_package_behind(self) -> bool:
+        """Whether this package will only read the vault afterwards."""
+        return self.target > CURRENT_SCHEMA_VERSION
 
 
 def take_census(vault: Vault, survey: Survey, progress: Progress = silent) -> Census:
@@ -77,53 +93,62 @@ def take_census(vault: Vault, survey: Survey, progress: Progress = silent) -> Ce
 
 
 def make(
-    vault: Vault, survey: Survey, target: int, *, skip_unreadable: bool = False, progress: Progress = silent
+    vault: Vault,
+    survey: Survey,
+    target: int,
+    *,
+    skip_unreadable: bool = False,
+    announce: Announce = unannounced,
+    progress: Progress = silent,
 ) -> Plan:
-    """Run every step on every document, in memory.
+    """Run every step on every document, in memory; `announce` hears of each script of the vault before it is run.
 
     Raises:
         MigrationRefused: not above the vault's version, a step is missing, or documents stand in the way, each named.
         VaultTooNew: a document is newer than this package.
     """
-    unreadable: list[Problem] = []
-    units = list(_units(vault, survey, unreadable, progress))
+    problems: list[Problem] = []
+    units = list(_units(vault, survey, problems, progress))
     versions = [unit.version for unit, _ in units]
     current = min(versions, default=CURRENT_SCHEMA_VERSION)
     refuse_newer(max(versions, default=0))
     if target <= current:
         message = f"Target version v{target} is not above current v{current}. Forward-only migrations."
         raise MigrationRefused(message, hint="python -m atomic_agents.migrate --status")
-    found = registry.scripts(vault.store)
-    available = (
-        *registry.packaged(),
-        *(registry.load(vault.store, script) for script in _needed(found, current, target)),
-    )
-    steps = registry.chain(current, target, available)
+    steps = _steps(vault, current, target, announce)
     changes: list[Change] = []
-    counts: Counter[Kind] = Counter()
+    kinds: dict[str, Kind] = {}
     done: dict[str, tuple[Mapping[str, object], ...]] = {}
-    modes: dict[str, int | None] = {}
-    problems: list[Problem] = []
-    for number, (unit, (before, mode)) in enumerate(units, 1):
+    for number, (unit, before) in enumerate(units, 1):
         progress("plan", number, len(units))
-        path, original = unit.unit_id, unit.document.data
+        original = unit.document.data
         try:
-            done_here = _run(unit, steps, target)
+            summaries = _run(unit, steps, target)
         except SettingsInvalid as error:
             problems += error.problems
-            continue
         except DocumentUnreadable as error:
             problems.append(problem_of(error))
-            continue
-        if unit.document.data != original:
-            changes.append(Put(path, unit.document.data, expect=before))
-            counts[unit.kind] += 1
-            done[path], modes[path] = done_here, mode
-    problems += unreadable
+        else:
+            if unit.document.data != original:
+                changes.append(Put(unit.unit_id, unit.document.data, expect=before))
+                kinds[unit.unit_id], done[unit.unit_id] = unit.kind, summaries
     if problems and not skip_unreadable:
         raise _blocked(problems, target)
     reason = f"migrate from v{current} to v{target}"
-    return Plan(current, target, steps, ChangeSet(reason, tuple(changes)), dict(counts), done, modes, tuple(problems))
+    return Plan(current, target, steps, ChangeSet(reason, tuple(changes)), kinds, done, tuple(problems))
+
+
+def _steps(vault: Vault, current: int, target: int, announce: Announce) -> tuple[Step, ...]:
+    """The steps on the way; a missing one is found before any script of the vault runs."""
+    scripts = registry.needed(vault.store, current, target)
+    known = {step.from_version for step in registry.packaged()} | {script.from_version for script in scripts}
+    for version in range(current, target):
+        if version not in known:
+            registry.chain(version, version + 1, ())
+    for script in scripts:
+        announce(script)
+    loaded = (registry.load(vault.store, script) for script in scripts)
+    return registry.chain(current, target, (*registry.packaged(), *loaded))
 
 
 def refuse_newer(version: int) -> None:
@@ -138,14 +163,10 @@ def refuse_newer(version: int) -> None:
         raise VaultTooNew(message, hint=hint, context={"version": version})
 
 
-def _needed(scripts: tuple[Script, ...], current: int, target: int) -> Iterator[Script]:
-    return (script for script in scripts if current <= script.from_version < target)
-
-
 def _units(
     vault: Vault, survey: Survey, unreadable: list[Problem], progress: Progress
-) -> Iterator[tuple[MigratableUnit, tuple[str, int | None]]]:
-    """Every document that has a version, with its revision and mode; the others go to `unreadable`."""
+) -> Iterator[tuple[MigratableUnit, Revision]]:
+    """Every document that has a version, with its revision; the others go to `unreadable`."""
     entries = list(survey.of(*VERSIONED))
     for number, entry in enumerate(entries, 1):
         progress("read", number, len(entries))
@@ -154,12 +175,14 @@ def _units(
             found = _unit(vault, entry, place.kind, place.name)
         except DocumentUnreadable as error:
             unreadable.append(problem_of(error))
-            continue
-        if found is not None:
-            yield found
+        except StorageFailed as error:
+            unreadable.append(Problem(entry.path, 0, error.message.removeprefix(f"{entry.path}: "), error.hint))
+        else:
+            if found is not None:
+                yield found
 
 
-def _unit(vault: Vault, entry: Entry, kind: Kind, name: str) -> tuple[MigratableUnit, tuple[str, int | None]] | None:
+def _unit(vault: Vault, entry: Entry, kind: Kind, name: str) -> tuple[MigratableUnit, Revision] | None:
     if entry.size > MAX_BYTES:
         vault.note(entry, name)  # raises, in the words that every other reader uses
     blob = vault.store.read(entry.path)
@@ -167,35 +190,60 @@ def _unit(vault: Vault, entry: Entry, kind: Kind, name: str) -> tuple[Migratable
         return None
     document = parse(entry.path, blob.data)
     if kind is Kind.POLICY and "schema_version" not in document.meta:
-        return None
+        return None  # prose, which has no version
     unit = MigratableUnit(document, kind, name, entry.modified)
     unit.version  # noqa: B018 - raises where the version is not a number
-    return unit, (blob.revision, blob.mode)
+    return unit, blob.revision
 
 
 def _run(unit: MigratableUnit, steps: tuple[Step, ...], target: int) -> tuple[Mapping[str, object], ...]:
+    """Take one document through the steps that concern it; returns what each says it did."""
     done: list[Mapping[str, object]] = []
+    by_script = -1
     for step in steps:
-        try:
-            if unit.version > step.from_version or not step.applies_to(unit):
-                continue
-            summary = step.migrate(unit)
-        except (SettingsInvalid, DocumentUnreadable):
-            raise
-        except Exception as error:
-            message = f"{step.name} failed on {unit.unit_id}: {type(error).__name__}: {error}"
-            raise MigrationRefused(message, hint=f"correct {step.name} or the document; nothing was written") from error
-        if unit.version != step.to_version:
-            message = f"{step.name} left {unit.unit_id} at v{unit.version} instead of v{step.to_version}"
-            raise MigrationRefused(message, hint="the step must write schema_version; nothing was written")
-        done.append(summary if isinstance(summary, dict) else {})
-    if unit.version < target:
+        # What a script of the vault has brought to a version, the package's step for that version makes complete.
+        completes = unit.version == step.to_version == by_script and not step.of_the_vault
+        if unit.unit_type not in step.unit_types or not (completes or unit.version == step.from_version):
+            continue
+        summary = _perform(step, unit, completes=completes)
+        if summary is not None:
+            done.append(summary)
+            by_script = unit.version if step.of_the_vault else by_script
+    if unit.version < target and any(_concerns(step, unit) for step in steps):
         message = f"no step brings it from v{unit.version} to v{target}"
         context = {"path": unit.unit_id, "line": 0, "message": message}
-        raise DocumentUnreadable(
-            f"{unit.unit_id}: {message}", hint="see what the script's applies_to leaves out", context=context
-        )
+        hint = "see what the script's applies_to leaves out"
+        raise DocumentUnreadable(f"{unit.unit_id}: {message}", hint=hint, context=context)
     return tuple(done)
+
+
+def _concerns(step: Step, unit: MigratableUnit) -> bool:
+    """Whether a document that is still at the step's version was one of those it is offered."""
+    return step.from_version == unit.version and unit.unit_type in step.unit_types
+
+
+def _perform(step: Step, unit: MigratableUnit, *, completes: bool) -> Mapping[str, object] | None:
+    """What the step says it did; None where it does not apply.
+
+    Raises:
+        MigrationRefused: the step fails, or leaves the document at another version than its own.
+    """
+    try:
+        if not (completes or step.applies_to(unit)):
+            return None
+        summary = step.migrate(unit)
+        reached = unit.version
+    except (SettingsInvalid, DocumentUnreadable):
+        raise
+    except (Exception, SystemExit) as error:
+        message = f"{step.name} failed on {unit.unit_id}: {type(error).__name__}: {error}"
+        hint = f"correct {step.name} or the document; nothing was written"
+        hint = registry.MAPPING if "MigratableUnit" in str(error) else hint
+        raise MigrationRefused(message, hint=hint) from error
+    if reached != step.to_version:
+        message = f"{step.name} left {unit.unit_id} at v{reached} instead of v{step.to_version}"
+        raise MigrationRefused(message, hint="the step must write schema_version; nothing was written")
+    return summary if isinstance(summary, dict) else {}
 
 
 def _blocked(problems: list[Problem], target: int) -> MigrationRefused:

@@ -9,17 +9,24 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import tarfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 
 from atomic_agents._version import __version__
+from atomic_agents.core.change import ABSENT, ChangeSet, Put
+from atomic_agents.core.document import MAX_BYTES
 from atomic_agents.core.errors import PathRefused, SnapshotInvalid
 from atomic_agents.core.store import Store, check_path
 from atomic_agents.vault import layout
 
 MANIFEST = "MANIFEST.json"
 _FORMAT = 1
+_MANIFEST_BYTES = 256 * 1024 * 1024
+_PERMISSIONS = 0o777
+_DOCUMENT = re.compile(r"\.md(?:\.edited-[0-9T-]+)?\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +64,10 @@ class Listed:
 
 
 def free_name(store: Store, now: datetime.datetime, label: str) -> str:
-    """A name that no snapshot has: the second is moved on where there is one already."""
-    while True:
-        name = f"{now:%Y-%m-%dT%H%M%S}_{label}.tar.gz"
-        if store.read(layout.snapshot(name)) is None:
-            return name
+    """A name in a second that no snapshot has, so that their names sort as they were taken."""
+    while any(True for _ in store.list(layout.snapshot(f"{now:%Y-%m-%dT%H%M%S}_"))):
         now += datetime.timedelta(seconds=1)
+    return f"{now:%Y-%m-%dT%H%M%S}_{label}.tar.gz"
 
 
 def pack(snapshot: Snapshot, contents: Iterable[bytes]) -> bytes:
@@ -80,6 +85,13 @@ def pack(snapshot: Snapshot, contents: Iterable[bytes]) -> bytes:
     return buffer.getvalue()
 
 
+def keep(store: Store, snapshot: Snapshot, contents: Iterable[bytes]) -> None:
+    """Write a snapshot into the vault and read it back."""
+    put = Put(layout.snapshot(snapshot.name), pack(snapshot, contents), expect=ABSENT)
+    store.apply(ChangeSet(f"snapshot: {snapshot.reason}", (put,)))
+    read(store, snapshot.name)
+
+
 def _add(tar: tarfile.TarFile, name: str, data: bytes, mode: int, taken: int) -> None:
     info = tarfile.TarInfo(name)
     info.size, info.mode, info.mtime = len(data), mode, taken
@@ -92,15 +104,13 @@ def unpack(name: str, data: bytes) -> tuple[Snapshot, dict[str, bytes]]:
     Raises:
         SnapshotInvalid: damaged, tampered with, hostile, or not written by this package.
     """
-    try:
-        with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as tar:
-            contents = dict(_members(name, tar))
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise _invalid(name, f"is damaged: {error}") from error
-    manifest = contents.pop(MANIFEST, None)
-    if manifest is None:
-        raise _invalid(name, "has no manifest, so it was not written by this package")
-    snapshot = _manifest(name, manifest)
+    members = _members(name, data)
+    snapshot = _manifest(name, next(members, None))
+    contents: dict[str, bytes] = {}
+    for path, content in members:
+        if path in contents:
+            raise _invalid(name, f"has the member {path!r} twice")
+        contents[path] = content
     if {kept.path for kept in snapshot.files} != set(contents):
         raise _invalid(name, "does not hold what its manifest says")
     for kept in snapshot.files:
@@ -109,31 +119,65 @@ def unpack(name: str, data: bytes) -> tuple[Snapshot, dict[str, bytes]]:
     return snapshot, contents
 
 
-def _members(name: str, tar: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
-    for member in tar:
-        try:
-            check_path(member.name)
-        except PathRefused:
-            raise _invalid(name, f"has the member {member.name!r}, which leads out of the vault") from None
-        opened = tar.extractfile(member) if member.isreg() else None
-        if opened is None:
-            raise _invalid(name, f"has the member {member.name!r}, which is not a plain file")
-        yield member.name, opened.read()
-
-
-def _manifest(name: str, data: bytes) -> Snapshot:
+def _members(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Path and bytes of each member, in order; nothing is written anywhere."""
     try:
-        found = json.loads(data)
-        if found.pop("format") != _FORMAT:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as tar:
+            for member in tar:
+                opened = tar.extractfile(member) if member.isreg() else None
+                if opened is None:
+                    raise _invalid(name, f"has the member {member.name!r}, which is not a plain file")
+                if member.name != MANIFEST and not _may_hold(member.name):
+                    raise _invalid(name, f"has the member {member.name!r}, which no migration changes")
+                if member.size > (_MANIFEST_BYTES if member.name == MANIFEST else MAX_BYTES):
+                    raise _invalid(name, f"has the member {member.name!r}, which is too large to be a document")
+                yield member.name, opened.read()
+    except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError, OverflowError) as error:
+        raise _invalid(name, f"is damaged: {error}") from error
+
+
+def _may_hold(path: str) -> bool:
+    """Whether a migration may have changed a document of that path: Markdown of the vault, never code or git's."""
+    try:
+        check_path(path)
+    except PathRefused:
+        return False
+    *folders, name = path.split("/")
+    private = name.startswith(".") or any(folder.startswith((".", "_")) for folder in folders)
+    return _DOCUMENT.search(name) is not None and not private
+
+
+def _manifest(name: str, member: tuple[str, bytes] | None) -> Snapshot:
+    if member is None or member[0] != MANIFEST:
+        hint = f"it may be the other kind that holds a whole vault: tar -tzf {layout.snapshot(name)}"
+        raise _invalid(name, "has no manifest, so it was not written by this package", hint)
+    try:
+        found = json.loads(member[1])
+        if found["format"] != _FORMAT:
             raise _invalid(name, "has a manifest of a newer form; install the package that wrote it")
-        files = tuple(Kept(**kept) for kept in found.pop("files"))
-        return Snapshot(**{**found, "name": name}, files=files)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        return Snapshot(
+            name=name,
+            taken=datetime.datetime.fromisoformat(found["taken"]).isoformat(),
+            reason=str(found["reason"]),
+            package=str(found["package"]),
+            from_version=int(found["from_version"]),
+            target=int(found["target"]),
+            files=tuple(_kept(kept) for kept in found["files"]),
+            created={path: str(made) for path, made in found["created"].items() if _may_hold(path)},
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise _invalid(name, f"has a manifest that cannot be read: {error}") from error
 
 
-def _invalid(name: str, message: str) -> SnapshotInvalid:
-    return SnapshotInvalid(f"{name} {message}; nothing was changed", hint="atomic-agents snapshots list")
+def _kept(found: Mapping[str, object]) -> Kept:
+    mode, size = found["mode"], found["size"]
+    if not (isinstance(mode, int) and isinstance(size, int) and 0 <= mode <= _PERMISSIONS):
+        raise ValueError(f"{found['path']!r} has the mode {mode!r}")
+    return Kept(str(found["path"]), size, mode, str(found["sha256"]), str(found["after"]))
+
+
+def _invalid(name: str, message: str, hint: str = "atomic-agents snapshots list") -> SnapshotInvalid:
+    return SnapshotInvalid(f"{name} {message}; nothing was changed", hint=hint)
 
 
 def read(store: Store, name: str) -> tuple[Snapshot, dict[str, bytes]]:
@@ -142,12 +186,26 @@ def read(store: Store, name: str) -> tuple[Snapshot, dict[str, bytes]]:
     Raises:
         SnapshotInvalid: there is none of that name, or `unpack` refuses it.
     """
-    if "/" in name or "\\" in name:
-        raise SnapshotInvalid(f"{name!r} is not the name of a snapshot", hint="atomic-agents snapshots list")
-    blob = store.read(layout.snapshot(name))
-    if blob is None:
-        raise SnapshotInvalid(f"there is no snapshot {name}", hint="atomic-agents snapshots list")
-    return unpack(name, blob.data)
+    return unpack(name, _data(store, name))
+
+
+def manifest(store: Store, name: str) -> Snapshot:
+    """What a snapshot says of itself, its documents unread.
+
+    Raises:
+        SnapshotInvalid: as `read`, as far as the manifest goes.
+    """
+    return _manifest(name, next(_members(name, _data(store, name)), None))
+
+
+def _data(store: Store, name: str) -> bytes:
+    try:
+        found = None if "/" in name or "\\" in name else store.read(layout.snapshot(name))
+    except PathRefused:
+        found = None
+    if found is None:
+        raise SnapshotInvalid(f"there is no snapshot {name!r}", hint="atomic-agents snapshots list")
+    return found.data
 
 
 def listed(store: Store) -> list[Listed]:

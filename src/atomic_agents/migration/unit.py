@@ -8,6 +8,7 @@ from atomic_agents.vault import settings
 from atomic_agents.vault.layout import Kind
 
 _TYPES = {Kind.NOTE: "memory", Kind.WIKI: "wiki"}
+UNIT_TYPES = ("memory", "wiki", "settings", "policy")
 
 
 class MigratableUnit:

@@ -10,6 +10,7 @@ from atomic_agents.core.errors import SettingsInvalid
 from atomic_agents.core.model import Model
 from atomic_agents.core.values import Problem, Usd
 from atomic_agents.guard import paths
+from atomic_agents.migration.plan import refuse_newer
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime import prompt, transcript
 from atomic_agents.runtime.prompt import Prompt
@@ -38,13 +39,15 @@ def run(workspace: Workspace, name: str, order: Order, *, model_id: str | None, 
     Raises:
         AgentMissing: there is no such agent.
         SettingsInvalid: a settings file that holds for it has errors; all of them are carried.
+        VaultTooNew: a newer package has written its settings.
         CredentialMissing: its model has no key; it is never replaced in silence.
     """
     workspace.require()
     agent = workspace.vault.agent(name)
-    for run_id in workspace.close_crashed_runs():
-        on_notice(f"the process of {run_id} had died; its log line is written now")
+    _say_closed(workspace.close_crashed_runs(), on_notice)
     with workspace.store.lock(f"agent/{agent.name}", wait=_LOCK_WAIT):
+        # Whoever held the lock may have died with it: what was spent must count before the caps are judged.
+        _say_closed(workspace.close_crashed_runs_of(agent.name), on_notice)
         settings = checked_settings(workspace, agent)
         warn_old(settings, on_notice)
         model = workspace.open_model(_model_id(settings, agent, model_id), agent.name)
@@ -81,7 +84,7 @@ def preview(workspace: Workspace, name: str, *, work_item: str, model_id: str | 
     workspace.memory.refresh(agent.name)
     found = prompt.assemble(
         workspace.vault, agent, settings, workspace.memory, now=workspace.clock(), trigger=trigger,
-        tool_names=("recall", "read_note", "remember"),
+        tool_names=("recall", "read_note", "remember"), work_item=work_item,
     )  # fmt: skip
     model = _model_id(settings, agent, model_id)
     tokens = found.tokens + prompt.estimate(work_item)
@@ -94,8 +97,9 @@ def preview(workspace: Workspace, name: str, *, work_item: str, model_id: str | 
 
 
 def checked_settings(workspace: Workspace, agent: Agent) -> AgentSettings:
-    """The settings that hold for an agent, refused where any of them has an error."""
+    """The settings that hold for an agent, refused where any of them has an error or is of a newer package."""
     settings = workspace.vault.settings(agent)
+    refuse_newer(max((found.version for found in settings.files.values()), default=0))
     settings.check()
     return settings
 
@@ -105,6 +109,11 @@ def warn_old(settings: AgentSettings, on_notice: Callable[[str], None]) -> None:
     if settings.version < CURRENT_SCHEMA_VERSION:
         way = f"atomic-agents migrate --to v{CURRENT_SCHEMA_VERSION}"
         on_notice(f"the vault is at v{settings.version}; it runs, and {way} brings it up to date")
+
+
+def _say_closed(run_ids: list[str], on_notice: Callable[[str], None]) -> None:
+    for run_id in run_ids:
+        on_notice(f"the process of {run_id} had died; its log line is written now")
 
 
 def _model_id(settings: AgentSettings, agent: Agent, chosen: str | None) -> str:

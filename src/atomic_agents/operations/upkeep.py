@@ -1,17 +1,22 @@
 """Keep a vault in order: status, migrate, roll back, snapshots."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from atomic_agents._schema import CURRENT_SCHEMA_VERSION
 from atomic_agents.core.errors import UsageError
 from atomic_agents.core.values import Problem
-from atomic_agents.migration import apply, plan, registry, snapshot
-from atomic_agents.migration.apply import Migrated, RolledBack
-from atomic_agents.migration.plan import Plan, Progress, silent
+from atomic_agents.migration import apply, plan, registry, rollback, snapshot
+from atomic_agents.migration.apply import Migrated
+from atomic_agents.migration.plan import Announce, Plan, Progress, silent, unannounced
 from atomic_agents.migration.registry import Script
+from atomic_agents.migration.rollback import Draft, RolledBack
 from atomic_agents.migration.snapshot import Listed
 from atomic_agents.operations.workspace import Workspace
+from atomic_agents.vault import layout
+
+_VERSION_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +59,69 @@ def status(workspace: Workspace, progress: Progress = silent) -> Status:
     )
 
 
-def plan_migration(workspace: Workspace, target: int, *, skip_unreadable: bool, progress: Progress = silent) -> Plan:
-    """What a migration would do; nothing is written."""
+def plan_migration(
+    workspace: Workspace,
+    target: int,
+    *,
+    skip_unreadable: bool,
+    announce: Announce = unannounced,
+    progress: Progress = silent,
+) -> Plan:
+    """What a migration would do; nothing is written. `announce` hears of each script of the vault before it is run."""
     workspace.require()
-    survey = workspace.vault.survey()
-    return plan.make(workspace.vault, survey, target, skip_unreadable=skip_unreadable, progress=progress)
+    return plan.make(
+        workspace.vault,
+        workspace.vault.survey(),
+        target,
+        skip_unreadable=skip_unreadable,
+        announce=announce,
+        progress=progress,
+    )
 
 
-def migrate(workspace: Workspace, target: int, *, skip_unreadable: bool, progress: Progress = silent) -> Migrated:
-    """Bring the vault to `target`: it arrives there whole, or stays as it is."""
+def migrate(
+    workspace: Workspace,
+    target: int,
+    *,
+    skip_unreadable: bool,
+    announce: Announce = unannounced,
+    on_snapshot: Callable[[str], None] = lambda _name: None,
+    progress: Progress = silent,
+) -> Migrated:
+    """Bring the vault to `target`: it arrives there whole, or stays as it is.
+
+    `on_snapshot` hears the name of the snapshot before anything is written.
+    """
     workspace.require()
-    survey = workspace.vault.survey()
-    with apply.quiet(workspace.store, survey.agents):
-        survey = workspace.vault.survey()
-        planned = plan.make(workspace.vault, survey, target, skip_unreadable=skip_unreadable, progress=progress)
-        return apply.carry_out(workspace.store, planned, now=workspace.clock(), progress=progress)
+    with apply.quiet(workspace.store, workspace.vault.survey().agents):
+        planned = plan_migration(
+            workspace, target, skip_unreadable=skip_unreadable, announce=announce, progress=progress
+        )
+        return apply.carry_out(
+            workspace.store, planned, now=workspace.clock(), on_snapshot=on_snapshot, progress=progress
+        )
+
+
+def plan_rollback(workspace: Workspace, name: str, progress: Progress = silent) -> Draft:
+    """What a rollback would do; nothing is written. `name` may be the path of a snapshot of this vault too."""
+    workspace.require()
+    return rollback.plan(workspace.store, _snapshot(workspace, name), now=workspace.clock(), progress=progress)
 
 
 def roll_back(workspace: Workspace, name: str, progress: Progress = silent) -> RolledBack:
     """Put the documents of a snapshot back."""
     workspace.require()
+    snapshot.manifest(workspace.store, _snapshot(workspace, name))
     with apply.quiet(workspace.store, workspace.vault.survey().agents):
-        return apply.roll_back(workspace.store, name, now=workspace.clock(), progress=progress)
+        draft = plan_rollback(workspace, name, progress)
+        return rollback.carry_out(workspace.store, draft, now=workspace.clock(), progress=progress)
+
+
+def _snapshot(workspace: Workspace, name: str) -> str:
+    folder = f"{layout.SNAPSHOTS}/"
+    if os.path.abspath(name).startswith(f"{workspace.config.root}/{folder}"):
+        return os.path.abspath(name).removeprefix(f"{workspace.config.root}/{folder}")
+    return name.removeprefix(folder)
 
 
 def snapshots(workspace: Workspace) -> list[Listed]:
@@ -92,12 +138,7 @@ def parse_version(text: str) -> int:
     """
     if text == "head":
         return CURRENT_SCHEMA_VERSION
-    digits = text.removeprefix("v")
-    if not digits.isdecimal():
+    digits = text.lower().removeprefix("v")
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= _VERSION_DIGITS):
         raise UsageError(f"{text!r} is not a version", hint="--to v2")
     return int(digits)
-
-
-def scripts(workspace: Workspace) -> tuple[Script, ...]:
-    """The migration scripts in the vault, by name and hash."""
-    return registry.scripts(workspace.store)

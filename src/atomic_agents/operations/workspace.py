@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from atomic_agents.config import Config
-from atomic_agents.core.errors import AtomicAgentsError, Busy, ModelUnknown, VaultMissing
+from atomic_agents.core.errors import AtomicAgentsError, ModelUnknown, VaultMissing
 from atomic_agents.core.model import Model, Offer, Provider
 from atomic_agents.core.store import Store
 from atomic_agents.memory.search import MemoryIndex, Passage
@@ -90,17 +90,23 @@ class Workspace:
 
     def close_crashed_runs(self) -> list[str]:
         """Give every run whose process died its one log line; runs that are alive hold their agent's lock and stay."""
-        closed: list[str] = []
-        for agent, run_id in list(transcript.crashed(self.store)):
-            try:
-                with self.store.lock(f"agent/{agent}", wait=0):
-                    change = transcript.close_crashed(self.store, agent, run_id, self.clock())
-                    if change is not None:
-                        self.store.apply(change)
-                        closed.append(run_id)
-            except Busy:
-                continue
-            except AtomicAgentsError:
-                # A vault that cannot be written to can still be read; doctor names what is wrong with it.
-                break
-        return closed
+        return [run_id for agent, run_id in list(transcript.crashed(self.store)) if self._close_crashed(agent, run_id)]
+
+    def close_crashed_runs_of(self, agent: str) -> list[str]:
+        """The same for one agent, whose lock the caller holds: none of its runs is alive."""
+        crashed = [run_id for name, run_id in list(transcript.crashed(self.store)) if name == agent]
+        return [run_id for run_id in crashed if self._close(agent, run_id)]
+
+    def _close_crashed(self, agent: str, run_id: str) -> bool:
+        try:
+            with self.store.lock(f"agent/{agent}", wait=0):
+                return self._close(agent, run_id)
+        except AtomicAgentsError:
+            # Busy: it is alive. Else: a vault that cannot be written to can still be read; doctor says what is wrong.
+            return False
+
+    def _close(self, agent: str, run_id: str) -> bool:
+        change = transcript.close_crashed(self.store, agent, run_id, self.clock())
+        if change is not None:
+            self.store.apply(change)
+        return change is not None

@@ -143,7 +143,7 @@ def _block(passage: Found) -> str:
 
 
 _NOTE_SCHEMA: Mapping[str, object] = {
-    "properties": {name: {} for name in ("name", "description", "type", "body", "confidence", "sources")}
+    "properties": {name: {} for name in ("name", "description", "type", "body", "confidence", "sources", "provenance")}
 }
 
 
@@ -157,6 +157,7 @@ def _note(what: str, schema: Mapping[str, object]) -> dict[str, object]:
         "body": what,
         "confidence": "high",
         "sources": ["operator"],
+        "provenance": "operator",
     }
     known = cast("Mapping[str, Mapping[str, object]]", schema.get("properties") or {})
     return {name: _fitting(value, known[name]) for name, value in fields.items() if name in known}

@@ -28,7 +28,8 @@ class Phase(StrEnum):
 class RunState:
     """Everything that decides what a run does next.
 
-    `text` is what the user has been given so far; `notes` what the model has yet to be told about its captures.
+    `text` is what the user has been given so far; `notes` what the model has yet to be told about its captures. Since
+    tools were last called, `spoken` says whether it has said anything, `urged` how often it was asked to go on.
     """
 
     work_item: str
@@ -42,11 +43,18 @@ class RunState:
     iterations: int = 0
     text: str = ""
     notes: tuple[str, ...] = ()
+    spoken: bool = False
+    urged: int = 0
     usage: Usage = field(default_factory=Usage)
     cost: Usd = Decimal(0)
     ending: Ending = "ok"
     reason: str = ""
     failure: AtomicAgentsError | None = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether the model has answered anything."""
+        return any(message.role == "assistant" for message in self.messages)
 
     @property
     def request(self) -> Request:

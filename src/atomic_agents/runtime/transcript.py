@@ -3,14 +3,14 @@
 import datetime
 import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from atomic_agents._version import __version__
 from atomic_agents.core.change import ABSENT, Append, Change, ChangeSet, Delete, Put
 from atomic_agents.core.store import Store
-from atomic_agents.core.values import Usd
+from atomic_agents.core.values import Usd, is_agent_name
 from atomic_agents.vault import layout, log
 
 _SPENDING = ("asking", "answered", "failed")
@@ -47,7 +47,8 @@ class Transcript:
 
 
 def _line(event: str, now: datetime.datetime, facts: Mapping[str, object]) -> str:
-    return json.dumps({"ts": now.isoformat(), "event": event, **facts}, ensure_ascii=False, default=str)
+    line = json.dumps({"ts": now.isoformat(), "event": event, **facts}, ensure_ascii=False, default=str)
+    return line.encode(errors="backslashreplace").decode()
 
 
 def _day(record: Mapping[str, object]) -> datetime.date:
@@ -59,25 +60,26 @@ def crashed(store: Store) -> Iterator[tuple[str, str]]:
     for entry in store.list(layout.OPEN_RUNS):
         blob = store.read(entry.path)
         first = next(log.read(entry.path, blob.data), None) if blob else None
-        if first is not None and first.record.get("agent"):
-            yield str(first.record["agent"]), entry.path.removeprefix(layout.OPEN_RUNS).removesuffix(".jsonl")
+        agent = str(first.record.get("agent", "")) if first else ""
+        if is_agent_name(agent):
+            yield agent, entry.path.removeprefix(layout.OPEN_RUNS).removesuffix(".jsonl")
 
 
 def close_crashed(store: Store, agent: str, run_id: str, now: datetime.datetime) -> ChangeSet | None:
     """The change set that ends a run whose process died: one log line, what was paid for counted once.
 
-    A request that was made and never answered counts with the most it could cost. The caller holds the agent's lock.
-    None where the run has ended meanwhile.
+    A request that was made and never answered counts with the most it could cost, and on the day it was made. The
+    caller holds the agent's lock. None where the run has ended meanwhile.
     """
     blob = store.read(layout.open_run(run_id))
     if blob is None:
         return None
     events = [line.record for line in log.read(layout.open_run(run_id), blob.data) if line.record]
     started = events[0] if events else {}
-    lines = blob.data.decode(errors="replace").splitlines()
+    lines = blob.data.decode(errors="replace").split("\n")
     transcript = Transcript(store, agent, run_id, [line for line in lines if _is_json(line)])
     record = {
-        **run_record(run_id, agent, now, started),
+        **run_record(run_id, agent, _last(events, now), started),
         "status": "crashed",
         "cost_usd": spending(events),
         "input_tokens": sum(_count(event, "input_tokens") for event in events),
@@ -115,6 +117,18 @@ def spending(events: list[Mapping[str, object]]) -> Usd:
     return total + open_quote
 
 
+def _last(events: Sequence[Mapping[str, object]], now: datetime.datetime) -> datetime.datetime:
+    """When the run last did anything."""
+    for event in reversed(events):
+        try:
+            found = datetime.datetime.fromisoformat(str(event.get("ts")))
+        except ValueError:
+            continue
+        if found.tzinfo is not None:
+            return min(found, now)
+    return now
+
+
 def _count(event: Mapping[str, object], key: str) -> int:
     value = event.get(key)
     return value if isinstance(value, int) else 0
@@ -123,6 +137,6 @@ def _count(event: Mapping[str, object], key: str) -> int:
 def _is_json(line: str) -> bool:
     try:
         json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True

@@ -31,6 +31,9 @@ from atomic_agents.runtime.states import (
 
 Next = tuple[RunState, Effect | None]
 
+MOST_URGES = 2
+"""How often in a row a model is asked to go on that calls no tool."""
+
 
 def advance(state: RunState, event: Event) -> Next:
     """The next state, and the effect to perform: None once the run is done.
@@ -38,7 +41,7 @@ def advance(state: RunState, event: Event) -> Next:
     Raises:
         InternalError: the event cannot happen in this state.
     """
-    if isinstance(event, Failed):
+    if isinstance(event, Failed) and state.phase is not Phase.DONE:
         return _fail(state, event)
     transition = _TABLE.get((state.phase, type(event)))
     if transition is None:
@@ -71,7 +74,7 @@ def _refused(state: RunState, event: Event) -> Next:
 
 
 def _answered(state: RunState, event: Event) -> Next:
-    """Go on while tools are called; otherwise once more only to mend a refused capture or to get an answer at all."""
+    """Go on while tools are called; otherwise only to mend a refused capture or to get an answer at all."""
     assert isinstance(event, Answered)  # noqa: S101 - the table's key says so
     answer = event.answer
     state = replace(
@@ -81,14 +84,22 @@ def _answered(state: RunState, event: Event) -> Next:
         cost=state.cost + event.cost,
         text="\n\n".join(part for part in (state.text, event.shown.strip()) if part),
         notes=event.notes,
+        spoken=state.spoken or bool(event.shown.strip()),
     )
     may_go_on = state.iterations < state.max_iterations
     if answer.calls and may_go_on:
-        return replace(state, phase=Phase.CALLING), Call(answer.calls)
-    if may_go_on and (event.refused or not state.text):
-        ask = "Mend the capture if you can, and answer." if event.refused else "Now answer in words."
-        return _reserve(_told(state, ask))
+        return replace(state, phase=Phase.CALLING, spoken=False, urged=0), Call(answer.calls)
+    if may_go_on and state.urged < MOST_URGES and (event.refused or not state.spoken):
+        urge = _urge(refused=event.refused, spoken=state.spoken)
+        return _reserve(_told(replace(state, urged=state.urged + 1), urge))
     return replace(state, phase=Phase.CLOSING), Close()
+
+
+def _urge(*, refused: bool, spoken: bool) -> str:
+    if not refused:
+        return "Now answer in words."
+    rest = "and do not repeat your answer, which has been given." if spoken else "and answer."
+    return f"Mend the capture if you can, {rest}"
 
 
 def _called(state: RunState, event: Event) -> Next:
@@ -109,8 +120,9 @@ def _closed(state: RunState, _event: Event) -> Next:
 def _fail(state: RunState, event: Failed) -> Next:
     """Whatever fails, the run is closed once: a failure while closing is the end of it."""
     ending: Ending = "interrupted" if event.error.code == "interrupted" else "error"
-    if state.phase in (Phase.CLOSING, Phase.DONE):
-        return replace(state, phase=Phase.DONE, ending="error", failure=event.error), None
+    if state.phase is Phase.CLOSING:
+        closed = replace(state, phase=Phase.DONE, ending="error", reason=event.error.message, failure=event.error)
+        return closed, None
     failed = replace(state, phase=Phase.CLOSING, ending=ending, reason=event.error.message, failure=event.error)
     return failed, Close()
 

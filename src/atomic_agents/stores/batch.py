@@ -16,7 +16,7 @@ from typing import Final
 from atomic_agents.core.change import revision
 from atomic_agents.core.errors import Conflict, PathRefused
 from atomic_agents.stores import disk
-from atomic_agents.stores.fold import Step, conflict
+from atomic_agents.stores.fold import Step, conflict, is_torn
 from atomic_agents.stores.intent import Intent, Op, in_order, read_intent
 from atomic_agents.stores.mover import Mover, forget, remove_empty
 from atomic_agents.stores.places import Look, Place, load, status
@@ -176,6 +176,7 @@ class Batches:
                     back = Step(step.path, step.before, step.before.data)
                     _stage(back, place, os.path.join(folder, staged), durable=True)
                 opposite.append(Op(op.path, staged, before=op.after, after=op.before))
+            made = tuple(os.path.relpath(path, self._root).replace(os.sep, "/") for path in made)
             intent = Intent("put back", tuple(opposite), made)
             self._commit(folder, intent)
             self._finish(folder, intent)
@@ -202,7 +203,7 @@ class Batches:
                 self._finish_put(mover, look, op, os.path.join(folder, op.staged))
             else:
                 self._finish_delete(mover, look, op)
-        remove_empty(intent.folders)
+        remove_empty(os.path.join(self._root, path) for path in intent.folders)
         mover.sync()
         _discard(folder)
 
@@ -235,8 +236,7 @@ class Batches:
     def _finish_append(self, place: Place, current: bytes, added: bytes) -> None:
         """Somebody has written to a document of lines; the lines still belong in it, once."""
         if added not in current:
-            ended = not current or current.endswith(b"\n")
-            disk.append_bytes(place.real, added if ended else b"\n" + added)
+            disk.append_bytes(place.real, b"\n" + added if is_torn(current) else added)
 
     def _finish_delete(self, mover: Mover, look: Look, op: Op) -> None:
         try:

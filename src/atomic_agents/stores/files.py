@@ -1,10 +1,10 @@
 """The vault as a folder: every document is a file, and every change survives a crash whole or not at all."""
 
+import contextlib
 import os
 import stat
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,7 @@ from atomic_agents.core.errors import Busy, PathRefused, StorageFailed
 from atomic_agents.core.store import Blob, Entry, Traits
 from atomic_agents.stores import disk, locks
 from atomic_agents.stores.batch import Batches
-from atomic_agents.stores.fold import NOT_KEPT, Step, Undo, fold, line_bytes, undo
+from atomic_agents.stores.fold import NOT_KEPT, Step, Undo, fold, is_torn, line_bytes, undo
 from atomic_agents.stores.names import OURS, check_no_clash, check_writable, clash, shown
 from atomic_agents.stores.places import Look, Place, load, read_bytes
 from atomic_agents.stores.refusals import reading_failed, writing_failed
@@ -24,6 +24,7 @@ UNDO_BYTES: Final = 1 << 20
 
 _APPLY_SECONDS: Final = 60.0
 _SETTLE_SECONDS: Final = 2.0
+_LOOK_SECONDS: Final = 0.05
 
 
 class FolderStore:
@@ -44,6 +45,8 @@ class FolderStore:
         self._apply_lock = os.path.join(ours, "apply.lock")
         self.notices: list[str] = []
         self._batches = Batches(self._root, self._batch_folder, os.path.join(ours, "kept"), self.notices)
+        self._look: Look | None = None
+        self._looked = 0.0
         self._settle(sweep=True)
 
     @property
@@ -64,13 +67,20 @@ class FolderStore:
             StorageFailed: it is there and cannot be read.
         """
         try:
-            place = Look(self._root).find(path)
+            place = self._reading_look().find(path)
             blob = load(place)
         except OSError as error:
             raise reading_failed(error, self._root, path) from error
         if blob is None and place.is_folder:
-            raise PathRefused(f"{path} is a folder", context={"path": path})
+            raise PathRefused(f"{path} is a folder", context={"path": path, "folder": True})
         return blob
+
+    def _reading_look(self) -> Look:
+        """A look that many reads in a row share: the folders above a document are examined twenty times a second."""
+        now = time.monotonic()
+        if self._look is None or now - self._looked > _LOOK_SECONDS:
+            self._look, self._looked = Look(self._root), now
+        return self._look
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
         """Every document whose path starts with `prefix`, in order of path; what cannot be one is left out."""
@@ -97,6 +107,7 @@ class FolderStore:
         """
         if not changes.changes:
             return undo(changes, ())
+        self._look = None
         try:
             self._prepare()
             with locks.hold(self._apply_lock, "the vault", wait=_APPLY_SECONDS):
@@ -105,19 +116,22 @@ class FolderStore:
         except OSError as error:
             raise writing_failed(error, self._root) from error
 
-    def lock(self, name: str, *, wait: float) -> AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def lock(self, name: str, *, wait: float) -> Iterator[None]:
         """Hold `name` exclusively across the processes of this machine, waiting at most `wait` seconds.
 
         Raises:
             Busy: somebody else still holds it; says who.
             StorageFailed: the vault cannot be written to.
         """
-        try:
-            self._prepare()
-            disk.make_folders(self._lock_folder, [])
-        except OSError as error:
-            raise writing_failed(error, self._root) from error
-        return locks.hold_and_sign(locks.lock_file(self._lock_folder, name), name, wait=wait)
+        with contextlib.ExitStack() as stack:
+            try:
+                self._prepare()
+                disk.make_folders(self._lock_folder, [])
+                stack.enter_context(locks.hold_and_sign(locks.lock_file(self._lock_folder, name), name, wait=wait))
+            except OSError as error:
+                raise writing_failed(error, self._root) from error
+            yield
 
     def _writable(self) -> bool:
         nearest = self._root
@@ -182,6 +196,9 @@ class FolderStore:
         tasks = _once_each(steps, places)
         if tasks and not (len(tasks) == 1 and self._batches.apply_one(tasks[0])):
             self._batches.apply(changes.reason, tasks)
+        for step in steps:
+            if step.added and step.before is not None and is_torn(step.before.data):
+                self._note_torn(step.path)
         return undo(changes, steps)
 
     def _append(self, changes: ChangeSet) -> Undo | None:
@@ -197,25 +214,27 @@ class FolderStore:
             return None
         check_writable(path)
         added = b"".join(lines)
-        if _is_torn(place):
-            self.notices.append(f"{path}: its last line did not end; it was kept, and ended before the next")
+        torn = is_torn(_last_byte(place))
+        if torn:
             added = b"\n" + added
         before = read_bytes(place.real, place.stat.st_size) if place.stat.st_size <= UNDO_BYTES else None
         disk.append_bytes(place.real, added)
+        if torn:
+            self._note_torn(path)
         reason = f"undo: {changes.reason}"
         if before is None:
             return Undo(reason, (Put(path, b"", expect=NOT_KEPT),))
         mode = stat.S_IMODE(place.stat.st_mode)
         return Undo(reason, (Put(path, before, expect=revision(before + added), mode=mode),))
 
+    def _note_torn(self, path: str) -> None:
+        self.notices.append(f"{path}: its last line did not end; it was kept, and ended before the next")
 
-def _is_torn(place: Place) -> bool:
-    """Whether the last line of a document of lines has no end, as a crash may leave it."""
+
+def _last_byte(place: Place) -> bytes:
     with open(place.real, "rb") as file:
-        if file.seek(0, os.SEEK_END) == 0:
-            return False
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) != b"\n"
+        file.seek(max(file.seek(0, os.SEEK_END) - 1, 0))
+        return file.read(1)
 
 
 def _check_room(steps: tuple[Step, ...], places: Mapping[str, Place]) -> None:

@@ -85,6 +85,11 @@ def line_bytes(line: str) -> bytes:
     return line.encode(errors="backslashreplace") + b"\n"
 
 
+def is_torn(data: bytes) -> bool:
+    """Whether the last line has no end, as a crash may leave it."""
+    return bool(data) and not data.endswith(b"\n")
+
+
 def conflict(paths: Iterable[str], *, kept: bool = True) -> Conflict:
     """The refusal because somebody else wrote to `paths`."""
     paths = sorted(set(paths))
@@ -119,8 +124,9 @@ class _Draft:
     def take(self, change: Change) -> None:
         self.revision = None
         if isinstance(change, Append):
-            more = (b"\n" if self.data and not self.data.endswith(b"\n") else b"") + line_bytes(change.line)
-            self.data = (self.data or b"") + more
+            data = self.data or b""
+            more = (b"\n" if is_torn(data) else b"") + line_bytes(change.line)
+            self.data = data + more
             self.added = None if self.added is None else self.added + more
         elif isinstance(change, Put):
             self.data, self.mode, self.added = change.data, change.mode, None

@@ -3,15 +3,19 @@
 import base64
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from atomic_agents.core.change import Revision
+from atomic_agents.core.errors import PathRefused
+from atomic_agents.core.store import check_path
 from atomic_agents.stores.names import folders_above
 from atomic_agents.stores.places import read_bytes
 
 _VERSION: Final = 1
+_STAGED: Final = re.compile(r"(?:(?:back-)?[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +53,9 @@ def read_intent(path: str) -> Intent:
         content = json.loads(read_bytes(path, os.stat(path).st_size) or b"")
         if content["version"] != _VERSION:
             raise ValueError(f"an intent of version {content['version']}")
-        rows = content["ops"]
-        ops = tuple(Op(row[0], row[1], row[2], row[3], base64.b64decode(row[4])) for row in rows)
-        return Intent(str(content["reason"]), ops, tuple(content["folders"]))
-    except (KeyError, IndexError, TypeError) as error:
+        ops = tuple(_op(row) for row in content["ops"])
+        return Intent(str(content["reason"]), ops, tuple(check_path(folder) for folder in content["folders"]))
+    except (KeyError, TypeError, AttributeError, PathRefused) as error:
         raise ValueError("not an intent") from error
 
 
@@ -65,3 +68,11 @@ def in_order(ops: Sequence[Op]) -> list[Op]:
     early = [op for op in gone if op.path in folders or not written.isdisjoint(folders_above(op.path))]
     first = {op.path for op in early}
     return [*early, *puts, *(op for op in gone if op.path not in first)]
+
+
+def _op(row: list[str]) -> Op:
+    """An operation that cannot reach outside the vault and the batch, whoever wrote it."""
+    path, staged, before, after, added = row
+    if not _STAGED.fullmatch(staged):
+        raise ValueError("not a staged file")
+    return Op(check_path(path), staged, before, after, base64.b64decode(added))

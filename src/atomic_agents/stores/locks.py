@@ -49,11 +49,13 @@ def hold_and_sign(path: str, name: str, *, wait: float) -> Iterator[None]:
     signature = Path(_signature(path))
     with hold(path, name, wait=wait):
         now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        signature.write_text(f"{os.getpid()} {now}\n", encoding="ascii")
+        with contextlib.suppress(OSError):  # the lock holds without a signature, on a full disk for one
+            signature.write_text(f"{os.getpid()} {now}\n", encoding="ascii")
         try:
             yield
         finally:
-            signature.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                signature.unlink()
 
 
 def _signature(path: str) -> str:

@@ -18,7 +18,7 @@ def reading_failed(error: OSError, root: str, path: str) -> StorageFailed:
         where = Path(error.filename) if isinstance(error.filename, str) else real
         if not os.access(where.parent, os.X_OK):
             where = where.parent
-        wanted = "u+rx" if os.path.isdir(where) else "u+r"  # noqa: PTH112 -- the other one raises where it may not look
+        wanted = "u+rx" if os.path.isdir(where) else "u+r"  # Path.is_dir raises where it may not look
         return _failed(path or root, "permission to read it is missing", f"chmod {wanted} '{where}'", error)
     return _failed(path or root, _words(error), f"ls -ld '{real}'", error)
 

@@ -4,11 +4,14 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from atomic_agents.core.errors import PathRefused
 from atomic_agents.core.store import Entry, check_path
 from atomic_agents.stores.names import check_readable, is_listed_folder, oddity
 from atomic_agents.stores.places import Look, stamp
+
+_WINDOWS: Final = os.name == "nt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +70,40 @@ def _is_own_folder(root: str, path: str) -> bool:
 def _inside(root: str, folder: str, prefix: str) -> list[_Found]:
     """What is in one folder, last first; folders sort as the paths below them do."""
     above = f"{folder}/" if folder else ""
-    found: list[tuple[str, _Found]] = []
+    every = above.startswith(prefix)
+    found: dict[str, _Found] = {}
     try:
         with os.scandir(os.path.join(root, folder)) as entries:
             for entry in entries:
                 path = above + entry.name
-                if path.startswith(prefix) or prefix.startswith(path + "/"):
-                    one = _judge(root, path, entry)
-                    if one is not None:
-                        found.append((path + "/" if isinstance(one, _Folder) else path, one))
+                if not (every or path.startswith(prefix) or prefix.startswith(path + "/")):
+                    continue
+                document = _plain(path, entry)
+                if document is not None:
+                    found[path] = document
+                elif (one := _judge(root, path, entry)) is not None:
+                    found[path + "/" if isinstance(one, _Folder) else path] = one
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         return [Oddity(folder, f"the folder cannot be read: {(error.strerror or str(error)).lower()}")]
-    found.sort(key=lambda pair: pair[0], reverse=True)
-    return [one for _, one in found]
+    return [found[path] for path in sorted(found, reverse=True)]
+
+
+def _plain(path: str, entry: os.DirEntry[str]) -> Entry | None:
+    """The document that an entry nearly always is; None where `_judge` must look closer."""
+    name = entry.name
+    if name[0] == "." or not name.isprintable():
+        return None
+    try:
+        if not entry.is_file(follow_symlinks=False):
+            return None
+        found = entry.stat(follow_symlinks=False)
+    except OSError:
+        return None
+    if _WINDOWS and getattr(found, "st_reparse_tag", 0) != 0:  # a link of some kind, or a file that is only in a cloud
+        return None
+    return Entry(path, found.st_size, stamp(found), found.st_mtime)
 
 
 def _judge(root: str, path: str, entry: os.DirEntry[str]) -> _Found | None:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from atomic_agents.core.change import ABSENT, Change, ChangeSet, Delete, Put, Revision, revision
-from atomic_agents.core.errors import AtomicAgentsError
+from atomic_agents.core.errors import AtomicAgentsError, PathRefused
 from atomic_agents.core.store import Blob, Entry, Store, Traits
 from atomic_agents.stores.fold import Step, fold, undo
 from atomic_agents.stores.memory import ThreadLocks, mode_after
@@ -88,12 +88,12 @@ class OverlayStore:
 
     def _read_or_folder(self, path: str) -> Blob | None:
         """As `read`, but a folder is no document rather than an error, as it may be about to go."""
-        if path in self._over or self._has_below(path):
-            return self._over.get(check_readable(path))
-        return self._under.read(path)
-
-    def _has_below(self, path: str) -> bool:
-        return next(self._under.list(path + "/"), None) is not None
+        try:
+            return self.read(path)
+        except PathRefused as error:
+            if error.context.get("folder"):
+                return None
+            raise
 
     def _check_room(self, path: str) -> None:
         """Refuse `a` beside `a/b`."""

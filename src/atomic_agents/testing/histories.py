@@ -70,18 +70,19 @@ class StoreMachine(RuleBasedStateMachine):
             return
         undo, before, after = self._undos.pop(data.draw(st.integers(0, len(self._undos) - 1)))
         model = dict(self._model)
-        for path in undo.paths:
+        touched = [path for path in before | after if before.get(path) != after.get(path)]
+        for path in touched:
             model.pop(path, None)
             if path in before:
                 model[path] = before[path]
         try:
             self._store.apply(undo)
         except Conflict:
-            assert any(self._model.get(path) != after.get(path) for path in undo.paths)
+            assert any(self._model.get(path) != after.get(path) for path in touched)
         except PathRefused:
             assert _clashes(model)
         else:
-            assert all(self._model.get(path) == after.get(path) for path in undo.paths)
+            assert all(self._model.get(path) == after.get(path) for path in touched)
             self._model = model
 
     @rule()

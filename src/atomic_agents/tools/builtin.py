@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from atomic_agents.core.model import ToolSpec
 from atomic_agents.guard.paths import PathPolicy
+from atomic_agents.memory.fence import fence
 from atomic_agents.memory.lifecycle import CAPTURE_SCHEMA, Captures
 from atomic_agents.memory.search import Passage
-from atomic_agents.tools.tool import Tool
+from atomic_agents.tools.tool import MAX_RESULT, Tool, shortened
 from atomic_agents.vault import layout
 from atomic_agents.vault.vault import Vault
 
@@ -29,7 +30,8 @@ def builtin(
 def _recall(search: Search, paths: PathPolicy) -> Tool:
     def handle(arguments: Mapping[str, object]) -> str:
         hits = [hit for hit in search(str(arguments["query"]), _HITS) if paths.may_read(hit.path)]
-        return "\n\n".join(f"{hit.path}:{hit.line}\n{hit.text}" for hit in hits) or _NO_HIT
+        most = MAX_RESULT // _HITS - 2
+        return "\n\n".join(_fenced(hit.path, hit.text, most, line=str(hit.line)) for hit in hits) or _NO_HIT
 
     spec = ToolSpec(
         "recall",
@@ -57,7 +59,7 @@ def _read_note(vault: Vault, agent: str, paths: PathPolicy) -> Tool:
                 raise PermissionError(f"tools.md does not let you read {path}")
             document = vault.document(path)
             if document is not None:
-                return document.text
+                return _fenced(path, document.text, MAX_RESULT)
         raise FileNotFoundError(f"there is no note {name}; its file name stands in memory/INDEX.md")
 
     spec = ToolSpec(
@@ -81,7 +83,17 @@ def _remember(captures: Captures) -> Tool:
         return outcome.message
 
     description = (
-        "Keep a fact for later runs: what the operator decided, corrected or told you, or what was painful to find out. "
+        "Keep a fact for later runs: what the operator decided, corrected or told you, or what was hard to find out. "
         "Not what the persona or a file says already. Set provenance to operator only for the operator's own words."
     )
     return Tool(ToolSpec("remember", description, CAPTURE_SCHEMA), handle)
+
+
+def _fenced(path: str, text: str, most: int, **facts: str) -> str:
+    """A fence of at most `most` characters; it is the text that is cut, never what closes it."""
+    room = most
+    while True:
+        found = fence(path, shortened(text, room), **facts)
+        if len(found) <= most or room == 0:
+            return found
+        room = max(room - max(len(found) - most, 64), 0)

@@ -5,9 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from atomic_agents.core.model import ToolCall, ToolSpec
+from atomic_agents.memory import schema
 
 MAX_RESULT = 16_000
-"""Characters of a result that reach the model; the rest is named, not shown."""
+"""Characters of a result that reach the model; the rest is counted, not shown."""
+
+_MAX_ERROR = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,25 +35,27 @@ def answer(tools: Sequence[Tool], call: ToolCall) -> ToolResult:
     tool = next((tool for tool in tools if tool.spec.name == call.name), None)
     if tool is None:
         names = ", ".join(tool.spec.name for tool in tools)
-        return ToolResult(call, f"there is no tool {call.name}; there are {names}", failed=True)
+        return _failed(call, f"there is no tool {call.name}; there are {names}")
     try:
         arguments = json.loads(call.arguments or "{}")
-    except ValueError as error:
-        return ToolResult(call, f"the arguments are not JSON: {error}", failed=True)
-    wrong = _wrong(arguments, tool.spec.parameters)
+    except (ValueError, RecursionError) as error:
+        return _failed(call, f"the arguments are not JSON: {error}")
+    wrong = schema.wrong(arguments, tool.spec.parameters, name="arguments")
     if wrong:
-        return ToolResult(call, f"the arguments are wrong: {wrong}", failed=True)
+        return _failed(call, f"the arguments are wrong: {'; '.join(wrong)}")
     try:
         text = tool.handle(arguments)
     except Exception as error:  # noqa: BLE001 - whatever a tool raises goes back to the model, and into the transcript
-        return ToolResult(call, f"{type(error).__name__}: {error}", failed=True)
-    if len(text) > MAX_RESULT:
-        text = f"{text[:MAX_RESULT]}\n… {len(text) - MAX_RESULT:,} more characters; ask for less at a time"
-    return ToolResult(call, text)
+        return _failed(call, f"{type(error).__name__}: {error}")
+    return ToolResult(call, shortened(text, MAX_RESULT))
 
 
-def _wrong(arguments: object, schema: Mapping[str, object]) -> str:
-    import jsonschema  # noqa: PLC0415 - 0.1 s that only runs with tool calls pay
+def shortened(text: str, most: int) -> str:
+    """At most `most` characters of a text, and how many more there are."""
+    if len(text) <= most:
+        return text
+    return f"{text[:most]}\n… {len(text) - most:,} more characters; ask for less at a time"
 
-    errors = jsonschema.Draft202012Validator(schema).iter_errors(arguments)
-    return "; ".join(f"{'.'.join(map(str, error.path)) or 'arguments'}: {error.message[:200]}" for error in errors)
+
+def _failed(call: ToolCall, text: str) -> ToolResult:
+    return ToolResult(call, shortened(text, _MAX_ERROR), failed=True)

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+SHARED_FILES = ("canon.md", "style_guide.md", "judges.md")
+"""What a project states for its agents, beside its folder `policy/`; any of these makes it one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cascade:

@@ -1,6 +1,12 @@
-"""INDEX.md, the routing page that is always in the prompt: entries added without disturbing what people wrote."""
+"""INDEX.md, the routing page that is always in the prompt: entries added without disturbing what people wrote.
+
+Every function returns the text it was given with lines added or moved, and everything else byte for byte.
+"""
 
 import re
+from collections.abc import Iterator
+
+from atomic_agents.vault.markdown import Line, heading_of, lines_of, open_end
 
 SECTIONS = {
     "user": "User Profile",
@@ -9,18 +15,28 @@ SECTIONS = {
     "decision": "Locked Decisions",
     "reference": "Reference",
 }
+ARCHIVE = "Archive (superseded)"
 MAX_ENTRY = 150
-_LINK = re.compile(r"\s*[-*]\s+\[(?P<name>(?:\\.|[^\]\\])*)\]\(<?(?P<file>[^)>]+)>?\)")
+_ENTRY = re.compile(
+    r"\s*+[-*]\s++(?:"
+    r"\[\[(?P<wiki>[^\[\]|#]++)[^\[\]]*+\]\]"
+    r"|\[(?:\\.|[^\\])*?\]\((?:<(?P<angled>[^<>]+)>|(?P<file>[^()<>]+))\)"
+    r"|`(?P<quoted>[^`]+\.md)`)"
+)
+_BREAKING = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+")
 
 
 def entry(name: str, file: str, hook: str) -> str:
-    """An index line. Newlines and markup in a name or a hook can neither end the line nor open a comment or a link."""
+    """An index line. Newlines and markup in a name or a hook can neither end the line nor open a comment or a link.
+
+    The hook is cut so that the line has at most MAX_ENTRY characters, where the name leaves room for that.
+    """
     title = re.sub(r"([\[\]\\])", r"\\\1", _one_line(name))
-    text = f"- [{title}]({file})"
+    text = f"- [{title}](<{file}>)" if re.search(r"[\s()]", file) else f"- [{title}]({file})"
     hook = _one_line(hook)
     room = MAX_ENTRY - len(text) - 3
-    if len(hook) > room > 1:
-        hook = hook[: room - 1].rstrip() + "…"
+    if len(hook) > room:
+        hook = f"{hook[: room - 1].rstrip()}…" if room > 1 else ""
     return f"{text} — {hook}" if hook else text
 
 
@@ -30,68 +46,123 @@ def add(text: str, *, type_: str, name: str, file: str, hook: str, former: str |
     An entry that stands there already is replaced only where it equals `former`, the line this function wrote for it
     earlier; any other has been written by hand and stays.
     """
-    newline = "\r\n" if "\r\n" in text else "\n"
-    lines = text.splitlines() or ["# Memory Index", ""]
     new = entry(name, file, hook)
-    for number, line in enumerate(lines):
-        if (found := _LINK.match(line)) and found["file"] == file:
+    lines = _split(text)
+    for number, listed in files(text):
+        if listed == file:
+            line = lines[number - 1].rstrip("\r\n")
             if line == former:
-                lines[number] = new
-            return newline.join(lines) + newline
-    _insert(lines, SECTIONS.get(type_, "Reference"), new)
-    return newline.join(lines) + newline
-
-
-ARCHIVE = "Archive (superseded)"
+                lines[number - 1] = new + lines[number - 1][len(line) :]
+            return "".join(lines)
+    return _insert(text or "# Memory Index\n", SECTIONS.get(type_, "Reference"), new)
 
 
 def archive(text: str, file: str) -> str:
-    """The index with the entry of `file` moved to the archive section, word for word."""
-    newline = "\r\n" if "\r\n" in text else "\n"
-    lines = text.splitlines()
-    number = next((i for i, line in enumerate(lines) if (found := _LINK.match(line)) and found["file"] == file), None)
-    if number is None:
-        return text
-    heading = next((line for line in reversed(lines[:number]) if line.startswith("## ")), "")
-    if heading.lower().startswith("## archive"):
-        return text
-    line = lines.pop(number)
-    title = next((line[3:].strip() for line in lines if line.lower().startswith("## archive")), ARCHIVE)
-    _insert(lines, title, line)
-    return newline.join(lines) + newline
+    """The index with the entries of `file` moved to the archive section, word for word.
+
+    A line that opens a comment, or ends one, cannot be moved without what stands around it, and stays.
+    """
+    while (number := _to_archive(text, file)) is not None:
+        lines = _split(text)
+        line = lines.pop(number - 1).rstrip("\r\n")
+        titles = (heading[1] for each in lines_of(text) if (heading := heading_of(each)) and heading[0] == 2)
+        title = next(filter(_is_archive, titles), ARCHIVE)
+        moved = _insert("".join(lines), title, line)
+        if _archived_count(moved) <= _archived_count(text):
+            break  # the archive's own heading stands where nothing can be put below it
+        text = moved
+    return text
 
 
 def files(text: str) -> list[tuple[int, str]]:
-    """Line number and file of every entry, in order; commented-out lines do not count."""
-    found: list[tuple[int, str]] = []
+    """Line number and file of every entry, in order; lines in comments and code blocks do not count."""
+    return [(number, file) for number, file, _ in _listed(text)]
+
+
+def _file(line: Line) -> str:
+    found = _ENTRY.match(line.text) if line.fence is None else None
+    if found is None:
+        return ""
+    if found["wiki"]:
+        return found["wiki"].strip().removesuffix(".md") + ".md"
+    return (found["angled"] or found["file"] or found["quoted"]).strip().removeprefix("./")
+
+
+def _is_archive(title: str) -> bool:
+    return title.lower().startswith("archive")
+
+
+def _to_archive(text: str, file: str) -> int | None:
+    raw = _split(text)
+    entries = ((number, inside) for number, listed, inside in _listed(text) if listed == file)
+    return next((number for number, inside in entries if not inside and _stands_alone(raw[number - 1])), None)
+
+
+def _archived_count(text: str) -> int:
+    return sum(inside for _, _, inside in _listed(text))
+
+
+def _listed(text: str) -> Iterator[tuple[int, str, bool]]:
+    """Line number and file of every entry, and whether it stands in the archive."""
     inside = False
-    for number, line in enumerate(text.splitlines(), 1):
-        if not inside and (link := _LINK.match(line)):
-            found.append((number, link["file"]))
-        opened, closed = line.rfind("<!--"), line.rfind("-->")
-        inside = opened > closed if max(opened, closed) >= 0 else inside
-    return found
+    for line in lines_of(text):
+        heading = heading_of(line)
+        if heading and heading[0] == 2:
+            inside = _is_archive(heading[1])
+        elif file := _file(line):
+            yield line.number, file, inside
 
 
-def _insert(lines: list[str], title: str, new: str) -> None:
-    heading = re.compile(rf"##\s+{re.escape(title)}\s*#*\s*", re.IGNORECASE)
-    start = next((i for i, line in enumerate(lines) if heading.fullmatch(line)), None)
-    if start is None:
-        while lines and not lines[-1].strip():
-            lines.pop()
-        lines += ["", f"## {title}", "", new]
-        return
-    end = next((i for i in range(start + 1, len(lines)) if re.match(r"#{1,2}\s", lines[i])), len(lines))
-    first = next((i for i in range(start + 1, end) if _LINK.match(lines[i])), None)
-    if first is not None:
-        lines.insert(first, new)
-        return
-    last = end
-    while last > start + 1 and not lines[last - 1].strip():
-        last -= 1
-    lines[last:last] = [new] if last == start + 1 and last < len(lines) and lines[last].strip() else ["", new]
+def _stands_alone(line: str) -> bool:
+    opened, closed = line.find("<!--"), line.find("-->")
+    return open_end(line) is None and (closed < 0 or 0 <= opened < closed)
+
+
+def _insert(text: str, title: str, new: str) -> str:
+    """The text with the line `new` in a section, at the first place where no comment or code block swallows it."""
+    count = len(files(text))
+    for candidate in _candidates(text, title, new):
+        if len(files(candidate)) == count + 1:
+            return candidate
+    return _joined(["", f"## {title}", "", new, ""], text) + text
+
+
+def _candidates(text: str, title: str, new: str) -> Iterator[str]:
+    raw, lines = _split(text), list(lines_of(text))
+    headings = [(i, heading) for i, line in enumerate(lines) if (heading := heading_of(line))]
+    start = next((i for i, (level, each) in headings if level == 2 and each.lower() == title.lower()), None)
+    if start is not None:
+        end = next((i for i, (level, _) in headings if i > start and level <= 2), len(lines))
+        first = next((i for i in range(start + 1, end) if _file(lines[i])), None)
+        if first is not None:
+            yield _with(raw, first, [new], text)
+        last = end
+        while last > start + 1 and not raw[last - 1].strip():
+            last -= 1
+        alone = last == start + 1 and last < len(raw) and raw[last].strip()
+        yield _with(raw, last, [new] if alone else ["", new], text)
+        yield _with(raw, start + 1, [new], text)
+    unfinished = open_end(text)
+    last = unfinished[0] - 1 if unfinished else len(raw)
+    gap = [""] if last and raw[last - 1].strip() else []
+    yield _with(raw, last, [*gap, f"## {title}", "", new, *([""] if last < len(raw) else [])], text)
+
+
+def _with(raw: list[str], at: int, new: list[str], text: str) -> str:
+    above = "".join(raw[:at])
+    if above and not above.endswith("\n"):
+        above += "\r\n" if "\r\n" in text else "\n"
+    return above + _joined(new, text) + "".join(raw[at:])
+
+
+def _joined(lines: list[str], text: str) -> str:
+    newline = "\r\n" if "\r\n" in text else "\n"
+    return "".join(line + newline for line in lines)
+
+
+def _split(text: str) -> list[str]:
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
 def _one_line(text: str) -> str:
-    text = re.sub(r"[\x00-\x20\x7f\x85\u2028\u2029]+", " ", text).strip()
-    return text.replace("<!--", "&lt;!--").replace("-->", "--&gt;")
+    return _BREAKING.sub(" ", text).strip().replace("<!--", "&lt;!--").replace("-->", "--&gt;")

@@ -10,10 +10,12 @@ def heading(day: datetime.date, agent: str) -> str:
 
 
 def append(text: str, entry: str, *, day: datetime.date, agent: str) -> str:
-    """The day's text with `entry` below what stands there, whoever wrote it."""
+    """The day's text with `entry` below what stands there, whoever wrote it; that stays byte for byte."""
     newline = "\r\n" if "\r\n" in text else "\n"
-    before = text.rstrip() or heading(day, agent)
-    return newline.join([before, "", *entry.strip().splitlines()]) + newline
+    before = text if text.strip() else heading(day, agent)
+    ends = re.search(r"\n?\r?\n\Z|\Z", before)
+    gap = newline * (2 - (ends[0].count("\n") if ends else 0))
+    return before + gap + newline.join(re.split(r"\r?\n", entry.strip())) + newline
 
 
 def run_entry(
@@ -35,7 +37,7 @@ def run_entry(
 def without_runs(text: str) -> str:
     """The day's text without what runs wrote, line for line, so that a search does not find its own questions."""
     kept: list[str] = []
-    lines = text.splitlines()
+    lines = text.split("\n")
     hidden = False
     for number, line in enumerate(lines):
         if line.startswith("#"):
@@ -46,6 +48,6 @@ def without_runs(text: str) -> str:
 
 
 def _short(text: str, limit: int) -> str:
-    # A heading inside an answer would end the run's entry early.
-    text = re.sub(r"^(#+ )", r"\\\1", text.strip(), flags=re.MULTILINE)
+    # A heading inside an answer would end the run's entry early, and a comment could hide what stands below it.
+    text = re.sub(r"^(#+ )", r"\\\1", text.strip(), flags=re.MULTILINE).replace("<!--", "&lt;!--")
     return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"

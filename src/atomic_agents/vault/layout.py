@@ -2,9 +2,11 @@
 
 import datetime
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from atomic_agents.core.values import is_agent_name
 
 SETTINGS_FILES = (
     "model.md",
@@ -25,23 +27,10 @@ OPEN_RUNS = "_runs/"
 INDEX_DATABASE = ".atomic/index.sqlite"
 KEPT = ".atomic/kept"
 
-_OWN_FOLDERS = frozenset(
-    (
-        "memory",
-        "wiki",
-        "raw",
-        "journal",
-        "log",
-        "runs",
-        "dreams",
-        "evals",
-        "outcomes",
-        "skills",
-        "tools",
-        "goal_archive",
-    )
-)
-_NOTE_FOLDERS = ("memory", "wiki")
+_OWN_FOLDERS = frozenset((
+    "persona", "memory", "wiki", "raw", "journal", "log", "runs", "dreams", "evals", "outcomes", "skills", "tools",
+    "goal_archive",
+))  # fmt: skip
 
 
 class Kind(StrEnum):
@@ -84,9 +73,9 @@ def persona_link(agent: str) -> str:
     return f"{agent}/persona.link.md"
 
 
-def shared_persona(persona_id: str, name: str) -> str:
-    """One of PERSONA_FILES of a persona that several agents share."""
-    return f".personas/{persona_id}/{name}"
+def shared_persona(persona_id: str, name: str = "") -> str:
+    """One of PERSONA_FILES of a persona that several agents share; without `name` the folder, without its slash."""
+    return f".personas/{persona_id}/{name}".rstrip("/")
 
 
 def settings(agent: str, name: str) -> str:
@@ -180,6 +169,21 @@ def migration_script(path: str) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2])) if found else None
 
 
+def is_index(name: str) -> bool:
+    """Whether a file of that name in `memory/` or `wiki/` routes to others, instead of being a note or page."""
+    return name == "INDEX.md" or name.startswith("INDEX_")
+
+
+def is_note(file: str) -> bool:
+    """Whether a file below `memory/` or `wiki/` is a note or page: not an index, hidden or in a private folder."""
+    folder, _, name = file.rpartition("/")
+    return name.endswith(".md") and not name.startswith(".") and not is_index(name) and not _is_private(folder)
+
+
+def _is_private(folder: str) -> bool:
+    return any(part.startswith((".", "_")) or part == "node_modules" for part in folder.split("/"))
+
+
 def agents(paths: Iterable[str]) -> tuple[str, ...]:
     """The agents among the documents of a vault, in order of name: folders with `persona/IDENTITY.md`, at any depth.
 
@@ -191,16 +195,37 @@ def agents(paths: Iterable[str]) -> tuple[str, ...]:
         for suffix in ("/persona/IDENTITY.md", "/persona.link.md")
         if path.endswith(suffix)
     }
-    return tuple(sorted(name for name in found if not _is_private(name) and not _is_inside(name, found)))
+    return tuple(sorted(name for name in found if is_agent_name(name) and found.isdisjoint(hosts(name))))
 
 
-def _is_private(name: str) -> bool:
-    return any(part.startswith(("_", ".")) for part in name.split("/"))
-
-
-def _is_inside(name: str, agents: set[str]) -> bool:
+def hosts(name: str) -> tuple[str, ...]:
+    """The folders of which `name` would be an own folder or stand in one, were they agents."""
     parts = name.split("/")
-    return any("/".join(parts[:i]) in agents and parts[i] in _OWN_FOLDERS for i in range(1, len(parts)))
+    return tuple("/".join(parts[:i]) for i in range(1, len(parts)) if parts[i] in _OWN_FOLDERS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """What the files of a folder are: `kind` those that end in .md, `files` those with a meaning of their own."""
+
+    agent: str
+    kind: Kind = Kind.OTHER
+    below: str = ""
+    files: Mapping[str, Kind] = field(default_factory=dict)
+
+
+_SETTINGS = dict.fromkeys(SETTINGS_FILES, Kind.SETTINGS)
+_AGENT_FILES = {**_SETTINGS, "goal.md": Kind.GOAL}
+_PROJECT_FILES = {"judges.md": Kind.SETTINGS, "policy.md": Kind.SETTINGS, "goal.md": Kind.GOAL}
+_AGENT_FOLDERS = {
+    "memory": Kind.NOTE,
+    "wiki": Kind.WIKI,
+    "persona": Kind.PERSONA,
+    "journal": Kind.JOURNAL,
+    "log": Kind.LOG,
+    "runs": Kind.RUN,
+}
+_SHARED_FOLDERS = {"memory": Kind.NOTE, "wiki": Kind.WIKI, "policy": Kind.POLICY}
 
 
 class Layout:
@@ -209,71 +234,63 @@ class Layout:
     def __init__(self, agents: Iterable[str]) -> None:
         self.agents = tuple(agents)
         self._agents = frozenset(self.agents)
-        self._folders: dict[str, Place] = {}
+        self._projects = {agent.rpartition("/agents/")[0] for agent in self.agents if _stands_in(agent, "agents")}
+        self._folders: dict[str, _Folder] = {}
 
     def place(self, path: str) -> Place:
         """Where a document stands."""
-        folder, _, name = path.rpartition("/")
-        place = self._folders.get(folder)
-        if place is None:
-            place = self._folders[folder] = self._place_of_folder(folder)
-        kind = place.kind
-        if not name.endswith(".md"):
-            return Place(
-                Kind.LOG if kind is Kind.LOG else Kind.RUN if kind is Kind.RUN else Kind.OTHER, place.agent, name
-            )
-        if kind in (Kind.NOTE, Kind.WIKI):
-            if name == "INDEX.md" or name.startswith("INDEX_"):
-                return Place(Kind.INDEX, place.agent, place.name + name)
-            return Place(kind, place.agent, place.name + name)
-        if kind is Kind.OTHER:
-            return self._place_of_file(folder, name, place)
-        return Place(kind, place.agent, place.name + name)
+        path_of_folder, _, name = path.rpartition("/")
+        folder = self._folders.get(path_of_folder)
+        if folder is None:
+            folder = self._folders[path_of_folder] = self._folder(path_of_folder)
+        return Place(_kind(folder, name), folder.agent, folder.below + name)
 
-    def _place_of_file(self, folder: str, name: str, place: Place) -> Place:
-        home = folder in self._agents
-        if name in SETTINGS_FILES and (home or _is_role(folder) or (name == "policy.md" and not place.agent)):
-            return Place(Kind.SETTINGS, place.agent, name)
-        if name == "judges.md" and _is_project(folder):
-            return Place(Kind.SETTINGS, place.agent, name)
-        if name == "goal.md" and (home or _is_project(folder)):
-            return Place(Kind.GOAL, place.agent, name)
-        return Place(Kind.OTHER, place.agent, name)
-
-    def _place_of_folder(self, folder: str) -> Place:
-        parts = folder.split("/") if folder else []
-        agent, depth = "", 0
-        for i in range(len(parts), 0, -1):
-            if (home := "/".join(parts[:i])) in self._agents:
-                agent, depth = home, i
-                break
-        if any(part.startswith((".", "_")) for part in parts):
-            return Place(Kind.OTHER, agent, "")
-        inner = parts[depth:]
+    def _folder(self, path: str) -> _Folder:
+        parts = path.split("/") if path else []
+        depth = next((i for i in range(len(parts), 0, -1) if "/".join(parts[:i]) in self._agents), 0)
+        agent, inner = "/".join(parts[:depth]), parts[depth:]
+        if _is_private(path):
+            return _Folder(agent)
         if not inner:
-            return Place(Kind.OTHER, agent, "")
-        if agent and inner[0] == "dreams" and len(inner) > 2:  # dreams/<id>/memory
-            inner = inner[2:]
-        names = {"memory": Kind.NOTE, "wiki": Kind.WIKI, "persona": Kind.PERSONA, "journal": Kind.JOURNAL}
-        names |= {"log": Kind.LOG, "runs": Kind.RUN}
-        if agent:
-            kind = names.get(inner[0], Kind.OTHER)
-            below = "/".join(inner[1:])
-            return Place(kind, agent, f"{below}/" if below and kind in (Kind.NOTE, Kind.WIKI) else "")
-        for i, part in enumerate(inner):
-            if part in _NOTE_FOLDERS:
-                below = "/".join(inner[i + 1 :])
-                return Place(names[part], "", f"{below}/" if below else "")
-            if part == "policy":
-                return Place(Kind.POLICY, "", "")
-        return Place(Kind.OTHER, "", "")
+            return _Folder(agent, files=_AGENT_FILES if agent else {"policy.md": Kind.SETTINGS})
+        if agent and inner[0] in _OWN_FOLDERS:
+            if inner[0] == "dreams":  # dreams/<id>/memory
+                inner = inner[2:] or inner
+            return _inside(agent, inner, _AGENT_FOLDERS)
+        rest = _shared(inner)
+        if rest:
+            return _inside("", rest, _SHARED_FOLDERS)
+        if path in self._projects or _stands_in(path, "projects"):
+            return _Folder(agent, files=_PROJECT_FILES)
+        return _Folder(agent, files=_SETTINGS if _stands_in(path, "roles") else {})
 
 
-def _is_role(folder: str) -> bool:
-    parts = folder.split("/")
-    return len(parts) >= 2 and parts[-2] == "roles"
+def _shared(parts: list[str]) -> list[str]:
+    """The parts from the first folder of shared documents on; what stands in `roles` and the like is a name."""
+    position = 0
+    while position < len(parts):
+        if parts[position] in _SHARED_FOLDERS:
+            return parts[position:]
+        position += 2 if parts[position] in ("roles", "projects", "agents") else 1
+    return []
 
 
-def _is_project(folder: str) -> bool:
-    parts = folder.split("/")
-    return len(parts) >= 2 and parts[-2] == "projects"
+def _kind(folder: _Folder, name: str) -> Kind:
+    if name.startswith("."):
+        return Kind.OTHER
+    if not name.endswith(".md"):
+        return folder.kind if folder.kind in (Kind.LOG, Kind.RUN) else Kind.OTHER
+    if folder.kind in (Kind.NOTE, Kind.WIKI) and is_index(name):
+        return Kind.INDEX
+    return folder.files.get(name, folder.kind)
+
+
+def _inside(agent: str, inner: list[str], kinds: Mapping[str, Kind]) -> _Folder:
+    kind = kinds.get(inner[0], Kind.OTHER)
+    below = "/".join(inner[1:])
+    return _Folder(agent, kind, f"{below}/" if below and kind in (Kind.NOTE, Kind.WIKI) else "")
+
+
+def _stands_in(folder: str, of: str) -> bool:
+    """Whether a folder stands directly in one that is called `of`."""
+    return folder.split("/")[-2:-1] == [of]

@@ -1,29 +1,33 @@
 """Log lines: one JSON object per run and per thing that costs, in the published keys and order."""
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from atomic_agents.core.values import Problem, Usd
 
 KEYS = (
     "ts", "run_id", "primitive", "status", "summary", "model", "input_tokens", "output_tokens",
-    "cost_usd", "cost_source", "latency_ms", "cache_hit_tokens", "cache_miss_tokens", "mandate_id", "parent_run_id", "parent_agent", "trigger",
-    "agent_name", "fallback", "critical", "idempotency_key", "replayed_run_id", "conversation_id",
+    "cost_usd", "cost_source", "latency_ms", "cache_hit_tokens", "cache_miss_tokens", "mandate_id", "parent_run_id",
+    "parent_agent", "trigger", "agent_name", "fallback", "critical", "idempotency_key", "replayed_run_id",
+    "conversation_id",
 )  # fmt: skip
 _ALWAYS = frozenset(KEYS[:8])
 _SUMMARY = 80
+_MOST = 10**9
 
 
 def render(record: Mapping[str, object]) -> str:
     """A record as its line: known keys in the published order, then the others; keys that say nothing are left out."""
-    ordered = {
-        key: record[key] for key in KEYS if key in record and (key in _ALWAYS or record[key] not in (None, False))
-    }
+    ordered = {key: record[key] for key in KEYS if key in record and (key in _ALWAYS or not _says_nothing(record[key]))}
     ordered |= {key: value for key, value in record.items() if key not in KEYS and value is not None}
-    return json.dumps(ordered, ensure_ascii=False, separators=(",", ":"), default=_number)
+    line = json.dumps(ordered, ensure_ascii=False, separators=(",", ":"), default=_number)
+    return line.encode(errors="replace").decode()  # half a character, from a shell or a model, must not cost the line
+
+
+def _says_nothing(value: object) -> bool:
+    return value is None or value is False
 
 
 def _number(value: object) -> float:
@@ -54,7 +58,7 @@ def read(path: str, data: bytes) -> Iterator[Line]:
             continue
         try:
             record = json.loads(raw)
-        except ValueError:
+        except (ValueError, RecursionError):
             record = None
         if isinstance(record, dict):
             yield Line(number, record)
@@ -64,15 +68,10 @@ def read(path: str, data: bytes) -> Iterator[Line]:
 
 
 def cost(record: Mapping[str, object]) -> Usd | None:
-    """What a record says was spent; None where it is not a sum of money (NaN, negative, text)."""
+    """What a record says was spent; None where it is not a sum of money (NaN, negative, text, beyond `_MOST`)."""
     value = record.get("cost_usd", 0)
     if value is None:
         return Decimal(0)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST:
         return None
-    if not math.isfinite(value) or value < 0:
-        return None
-    try:
-        return Decimal(str(value))
-    except InvalidOperation:
-        return None
+    return Decimal(str(value))

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from atomic_agents.core.document import Document
+from atomic_agents.core.store import normal_name
 from atomic_agents.core.values import Problem, parse_date
 
 TYPES = ("user", "feedback", "project", "decision", "reference")
@@ -16,6 +17,8 @@ PROVENANCES = ("operator", "document", "inference", "tool")
 MAX_NAME = 80
 MAX_DESCRIPTION = 200
 _SLUG_BYTES = 180
+_EXPLICIT = 2
+"""From this schema version on a note says who vouches for it, and `supersedes` is always a list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ def read(document: Document, file: str) -> Note:
         pinned=meta.get("pinned") is True,
         archived=meta.get("archived") is True,
         superseded_by=_text(meta, "superseded_by"),
-        supersedes=texts(meta.get("supersedes")),
+        supersedes=tuple(dict.fromkeys((*texts(meta.get("supersedes")), *texts(meta.get("supersedes_list"))))),
         sources=texts(meta.get("sources")),
         tags=texts(meta.get("tags")),
         body=document.body.strip(),
@@ -70,10 +73,9 @@ def read(document: Document, file: str) -> Note:
 
 
 def texts(value: object) -> tuple[str, ...]:
-    """A list of texts; a single text counts as a list of one."""
-    if isinstance(value, str):
-        return (value,) if value.strip() else ()
-    return tuple(str(item) for item in value) if isinstance(value, list) else ()
+    """A list of texts; a single text counts as a list of one, and empty items do not count."""
+    items = value if isinstance(value, list) else [value] if isinstance(value, str) else []
+    return tuple(str(item) for item in items if item is not None and str(item).strip())
 
 
 def _text(meta: Mapping[str, object], key: str) -> str:
@@ -97,6 +99,8 @@ def _wrong(meta: Mapping[str, object], *, wiki: bool) -> Iterator[tuple[str, str
     for key in required:
         if meta.get(key) in (None, "", []):
             yield key, f"{key} is missing", f"add a line `{key}: …` to its front matter"
+        elif key in ("name", "description") and isinstance(meta[key], list | dict):
+            yield key, f"{key} is not a text", f"write {key}: and the text on one line, in quotes"
     yield from _wrong_values(meta, wiki=wiki)
 
 
@@ -110,12 +114,27 @@ def _wrong_values(meta: Mapping[str, object], *, wiki: bool) -> Iterator[tuple[s
     for key in ("captured", "last_seen", "expires_at"):
         if meta.get(key) not in (None, "") and parse_date(meta[key]) is None:
             yield key, f"{key} is {meta[key]!r}; a day is needed", f"write {key}: '2026-12-31'"
-    for key in ("pinned", "archived"):
-        if key in meta and not isinstance(meta[key], bool):
-            yield key, f"{key} is {meta[key]!r}; true or false is needed", f"write {key}: true"
     for key in ("sources", "tags"):
         if meta.get(key) is not None and not isinstance(meta[key], list):
             yield key, f"{key} is not a list", f"write it as lines that start with a dash below {key}:"
+    for key in ("pinned", "archived"):
+        if key in meta and not isinstance(meta[key], bool):
+            yield key, f"{key} is {meta[key]!r}; true or false is needed", f"write {key}: true"
+    yield from _wrong_since_v2(meta) if _version(meta) >= _EXPLICIT else ()
+
+
+def _wrong_since_v2(meta: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
+    found = meta.get("provenance")
+    if found not in PROVENANCES:
+        said = "is missing" if found in (None, "") else f"is {found}; it can be {', '.join(PROVENANCES)}"
+        yield "provenance", f"provenance {said}", "write provenance: inference, or operator where you vouch for it"
+    if meta.get("supersedes") is not None and not isinstance(meta["supersedes"], list):
+        yield "supersedes", "supersedes is not a list", f"write supersedes: [{meta['supersedes']}]"
+
+
+def _version(meta: Mapping[str, object]) -> int:
+    stated = meta.get("schema_version")
+    return stated if isinstance(stated, int) else 0
 
 
 def slug(name: str) -> str:
@@ -123,21 +142,42 @@ def slug(name: str) -> str:
 
     Plain ASCII names come out as the published format derives them. A name without a letter gets a short hash.
     """
-    folded = "".join(
-        unicodedata.normalize("NFKD", letter)[0] if unicodedata.normalize("NFKD", letter)[0].isascii() else letter
-        for letter in unicodedata.normalize("NFC", name).lower()
-    )
-    text = re.sub(r"[^\w]+|_+", "_", folded).strip("_")
+    text = re.sub(r"_+", "_", "".join(_folded(name))).strip("_")
     while len(text.encode()) > _SLUG_BYTES:
         text = text[: -max(1, (len(text.encode()) - _SLUG_BYTES) // 4)].rstrip("_")
-    return text or hashlib.sha256(name.encode()).hexdigest()[:8]
+    return text or hashlib.sha256(name.encode(errors="replace")).hexdigest()[:8]
+
+
+def _folded(name: str) -> Iterator[str]:
+    """The letters of a slug; a mark stays only on a letter that is not Latin, where it is part of the spelling."""
+    marked = False
+    for letter in unicodedata.normalize("NFC", name).lower():
+        plain = "".join(
+            part for part in unicodedata.normalize("NFKD", letter).lower() if not unicodedata.combining(part)
+        )
+        if plain and plain.isascii():
+            yield plain if plain.isalnum() else "_"
+            marked = False
+        elif letter.isalnum():
+            yield letter
+            marked = True
+        elif not unicodedata.category(letter).startswith("M"):
+            yield "_"
+            marked = False
+        elif marked:
+            yield letter
 
 
 def file_name(type_: str, name: str, taken: frozenset[str] | set[str] = frozenset()) -> str:
-    """The file name of a new note; a number is added where another note has the name already."""
+    """The file name of a new note; a number is added where another note has the name already, in any case or form."""
     stem = f"{type_}_{slug(name)}"
     candidate, number = f"{stem}.md", 2
-    lowered = {file.lower() for file in taken} if taken else taken
-    while candidate.lower() in lowered:
+    there = {_same_name(file) for file in taken}
+    while _same_name(candidate) in there:
         candidate, number = f"{stem}_{number}.md", number + 1
     return candidate
+
+
+def _same_name(file: str) -> str:
+    """What file systems that ignore case and Unicode form take for one name."""
+    return normal_name(normal_name(file).casefold())

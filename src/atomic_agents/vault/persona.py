@@ -8,9 +8,12 @@ from atomic_agents.vault.markdown import sections
 
 Mode = Literal["reactive", "goal-driven", "hybrid"]
 
-_MODE = re.compile(
-    r"(?P<no>\b(?:not|never|no|isn't)\s+(?:a\s+)?)?\W*\b(?P<mode>reactive|goal-driven|hybrid)\b", re.IGNORECASE
+_MODE = re.compile(r"\b(?:reactive|goal-driven|hybrid)\b", re.IGNORECASE)
+_DENIED = re.compile(
+    r"\b(?:not|never|no|nor|neither|without|(?:is|are|does|do)n['’]t)\b\W{1,8}(?:(?:a|an|in|be|run)\b\W{1,8})*$",
+    re.IGNORECASE,
 )
+_BEFORE = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +31,8 @@ class Persona:
             if section.title.lower().startswith("operating mode"):
                 text = "\n".join(line.text for line in section.lines)
                 for found in _MODE.finditer(text):
-                    if not found["no"]:
-                        return _mode(found["mode"].lower())
+                    if not _DENIED.search(text[max(0, found.start() - _BEFORE) : found.start()]):
+                        return _mode(found[0].lower())
         return "reactive"
 
 

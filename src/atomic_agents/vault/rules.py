@@ -5,10 +5,10 @@ import difflib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Literal
+from decimal import Decimal, InvalidOperation
+from typing import Literal, TypeGuard
 
-from atomic_agents.core.values import parse_date
+from atomic_agents.core.values import Severity, parse_date
 
 RuleKind = Literal["text", "integer", "number", "money", "boolean", "choice", "date", "list", "table", "map", "any"]
 
@@ -36,6 +36,7 @@ class Finding:
     at: tuple[str, ...]
     message: str
     hint: str
+    severity: Severity = "error"
 
 
 TEXT = Rule("text")
@@ -73,15 +74,20 @@ def check(value: object, rule: Rule, at: tuple[str, ...] = ()) -> Iterator[Findi
 def _check_number(value: object, rule: Rule, at: tuple[str, ...]) -> Iterator[Finding]:
     name = ".".join(at)
     noun = {"integer": "a whole number", "number": "a number", "money": "a number in USD"}[rule.kind]
-    good = isinstance(value, int if rule.kind == "integer" else int | float | Decimal) and not isinstance(value, bool)
-    if not good or (isinstance(value, float) and not math.isfinite(value)):
-        yield Finding(at, f"{name} is {_shown(value)}; {noun} is needed", f"write {name}: {_as_number(value)}")
+    if not _is_number(value) or (rule.kind == "integer" and not isinstance(value, int)):
+        hint = f"write {name}: {_as_number(value, whole=rule.kind == 'integer')}"
+        yield Finding(at, f"{name} is {_shown(value)}; {noun} is needed", hint)
         return
-    number = float(value)  # type: ignore[arg-type]  # `good` says so
-    if rule.least is not None and number < rule.least:
+    if rule.least is not None and value < rule.least:
         yield Finding(at, f"{name} is {value}; {rule.least:g} is the least", f"write {name}: {rule.least:g}")
-    if rule.most is not None and number > rule.most:
+    if rule.most is not None and value > rule.most:
         yield Finding(at, f"{name} is {value}; {rule.most:g} is the most", f"write {name}: {rule.most:g}")
+
+
+def _is_number(value: object) -> TypeGuard[int | float | Decimal]:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return False
+    return isinstance(value, int) or math.isfinite(value)
 
 
 def _check_mapping(value: object, rule: Rule, at: tuple[str, ...]) -> Iterator[Finding]:
@@ -114,14 +120,17 @@ def _plain(value: object) -> str:
     return str(value) if isinstance(value, str | int | float) and str(value).strip() else "…"
 
 
-def _as_number(value: object) -> str:
+def _as_number(value: object, *, whole: bool) -> str:
+    """What was probably meant, for a hint."""
     text = str(value).strip().lstrip("$€").replace(" ", "")
     if "," in text and "." not in text and len(text.rpartition(",")[2]) != 3:
         text = text.replace(",", ".")
     text = text.replace(",", "")
-    if text.lower().endswith("k") and text[:-1].replace(".", "", 1).isdigit():
-        return f"{float(text[:-1]) * 1000:g}"
+    thousands = text[-1:] in ("k", "K")
     try:
-        return text if math.isfinite(float(text)) else "1.00"
-    except ValueError:
-        return "1.00"
+        number = Decimal(text[:-1] if thousands else text) * (1000 if thousands else 1)
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite():
+        return "1000" if whole else "1.00"
+    return f"{number:.0f}" if whole or thousands else f"{number}"

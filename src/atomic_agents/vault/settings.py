@@ -8,14 +8,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from atomic_agents._schema import CURRENT_SCHEMA_VERSION
+from atomic_agents.core import frontmatter
 from atomic_agents.core.document import Document
 from atomic_agents.core.errors import DocumentUnreadable
 from atomic_agents.core.values import Problem, Usd
 from atomic_agents.vault import v1_settings
-from atomic_agents.vault.rules import ANY, BOOLEAN, MONEY, TEXT, TEXTS, Rule, check
+from atomic_agents.vault.rules import ANY, BOOLEAN, MONEY, TEXT, TEXTS, Finding, Rule, check
 
 CAP_ACTIONS = ("skip", "fallback", "alert")
 TOOL_CLASSES = ("read_only", "reversible_write", "external_side_effect", "high_risk")
+_EXPLICIT = 2
+_Path = tuple[str, ...]
 _TOKENS = Rule("integer", least=1)
 _ALLOW_DENY = Rule("table", keys={"allow": TEXTS, "deny": TEXTS})
 _POLICY = {
@@ -132,36 +136,69 @@ def version_of(document: Document) -> int:
 def read(name: str, document: Document) -> Settings:
     """Read a settings document of either version; problems are returned, never raised."""
     version = version_of(document)
-    if version < 2:
+    if version < _EXPLICIT:
         return _read_sections(name, document)
     values = {key: value for key, value in document.meta.items() if key != "schema_version"}
     lines = {key: document.line_of(key) for key in values}
-    problems = list(_check(name, document.path, values, lines))
-    stated = v1_settings.read(name, document.body, document.body_line)
-    for key, value in stated.values.items():
-        if key not in values or _normal(values[key]) != _normal(value):
-            where = f"{document.path}:{lines[key]}" if key in lines else f"the front matter of {document.path}"
-            message = f"the text states another {key} than {where}, and only the front matter is read"
-            hint = f"say it once: change {key} in the front matter, and take it out of the text"
-            problems.append(Problem(document.path, stated.lines[key], message, hint))
-    return Settings(name, document.path, version, _right(values, problems), lines, tuple(problems))
+    if version > CURRENT_SCHEMA_VERSION:
+        message = f"is at v{version}, and this package reads up to v{CURRENT_SCHEMA_VERSION}"
+        hint = "pip install --upgrade atomic-agents-stack"
+        newer = Problem(document.path, document.line_of("schema_version"), message, hint)
+        return Settings(name, document.path, version, values, lines, (newer,))
+    findings = list(_findings(name, values))
+    problems = [_problem(document.path, document.line_of(*at), finding) for at, finding in findings]
+    problems += [
+        Problem(document.path, document.head_line + line - 1, f"{key} is stated twice", f"take one {key} away")
+        for key, line in frontmatter.repeated(document.head)
+    ]
+    problems += _contradictions(name, document, values)
+    return Settings(name, document.path, version, _right(values, findings), lines, tuple(problems))
 
 
 def _read_sections(name: str, document: Document) -> Settings:
     stated = v1_settings.read(name, document.body, document.body_line)
     problems = [Problem(document.path, line, message, hint) for line, message, hint in stated.problems]
-    problems += _check(name, document.path, stated.values, stated.lines)
-    known = set(document.meta) & set(RULES[name])
-    problems += [
-        Problem(
-            document.path,
-            document.line_of(key),
-            f"{key} stands in front matter without schema_version",
-            "write schema_version: 2 above it",
-        )
-        for key in sorted(known)
-    ]
-    return Settings(name, document.path, 1, _right(stated.values, problems), stated.lines, tuple(problems))
+    findings = list(_findings(name, stated.values))
+    problems += [_problem(document.path, stated.line_of(*at), finding) for at, finding in findings]
+    problems += _misplaced(name, document)
+    return Settings(name, document.path, 1, _right(stated.values, findings), stated.lines, tuple(problems))
+
+
+def _misplaced(name: str, document: Document) -> Iterator[Problem]:
+    """Settings in front matter that does not say it is at v2, so that they are not read."""
+    stated = document.meta.get("schema_version")
+    line = document.line_of("schema_version")
+    if "schema_version" in document.meta and (isinstance(stated, bool) or not isinstance(stated, int)):
+        message = f"schema_version is {stated!r}; a whole number is needed"
+        yield Problem(document.path, line, message, "write schema_version: 2")
+        return
+    for key in document.meta:
+        if key in RULES[name]:
+            message = f"{key} stands in front matter without schema_version: 2, so it is not read"
+            yield Problem(document.path, document.line_of(key), message, "write schema_version: 2 above it")
+
+
+def _contradictions(name: str, document: Document, values: Mapping[str, object]) -> Iterator[Problem]:
+    """What the text states otherwise than the front matter; both lines are named."""
+    stated = v1_settings.read(name, document.body, document.body_line)
+    for key, value in stated.values.items():
+        for at in _differences(value, values.get(key), (key,)):
+            there = (
+                f"{document.path}:{document.line_of(*at)}" if key in values else f"the front matter of {document.path}"
+            )
+            said = ".".join(at)
+            message = f"the text states another {said} than {there}, and only the front matter is read"
+            hint = f"say it once: change {said} in the front matter, and take it out of the text"
+            yield Problem(document.path, stated.line_of(*at), message, hint)
+
+
+def _differences(stated: object, value: object, at: _Path) -> Iterator[_Path]:
+    """Where a text and the front matter differ; a text that leaves something out does not."""
+    if isinstance(stated, dict) and isinstance(value, dict):
+        for key, inner in stated.items():
+            yield from _differences(inner, value.get(key), (*at, str(key)))
+    elif stated != [] and _normal(stated) != _normal(value):
+        yield at
 
 
 def unreadable(name: str, error: DocumentUnreadable) -> Settings:
@@ -171,30 +208,25 @@ def unreadable(name: str, error: DocumentUnreadable) -> Settings:
     return Settings(name, path, 0, {}, {}, (problem,))
 
 
-def _check(name: str, path: str, values: Mapping[str, object], lines: Mapping[str, int]) -> Iterator[Problem]:
+def _findings(name: str, values: Mapping[str, object]) -> Iterator[tuple[_Path, Finding]]:
     for finding in check(dict(values), Rule("table", keys=RULES[name])):
-        line = lines.get(".".join(finding.at), 0) or lines.get(finding.at[0], 0)
-        yield Problem(path, line, finding.message, finding.hint)
-    if name == "model.md":
-        yield from _check_caps(path, values, lines)
-
-
-def _check_caps(path: str, values: Mapping[str, object], lines: Mapping[str, int]) -> Iterator[Problem]:
+        yield finding.at, finding
     guardrails = values.get("cost_guardrails")
-    if not isinstance(guardrails, dict):
-        return
-    line = lines.get("cost_guardrails", 0)
-    actions = (guardrails.get("daily_cap_action"), guardrails.get("monthly_cap_action"))
-    if "fallback" in actions and "fallback_model" not in values:
-        message = "a cap's action is fallback and there is no fallback_model; the run is skipped instead"
-        yield Problem(path, line, message, "add fallback_model, or write skip", "warning")
+    if isinstance(guardrails, dict) and "fallback_model" not in values:
+        for key in ("daily_cap_action", "monthly_cap_action"):
+            if guardrails.get(key) == "fallback":
+                at = ("cost_guardrails", key)
+                message = f"{key} is fallback and there is no fallback_model; the run is skipped instead"
+                yield at, Finding(at, message, "add fallback_model, or write skip", "warning")
 
 
-def _right(values: Mapping[str, object], problems: list[Problem]) -> dict[str, object]:
-    """The values without those top-level keys that an error speaks of."""
-    broken = {
-        problem.message.partition(" ")[0].partition(".")[0] for problem in problems if problem.severity == "error"
-    }
+def _problem(path: str, line: int, finding: Finding) -> Problem:
+    return Problem(path, line, finding.message, finding.hint, finding.severity)
+
+
+def _right(values: Mapping[str, object], findings: list[tuple[_Path, Finding]]) -> dict[str, object]:
+    """The values without those top-level keys that have an error."""
+    broken = {at[0] for at, finding in findings if at and finding.severity == "error"}
     return {key: value for key, value in values.items() if key not in broken}
 
 
@@ -243,6 +275,17 @@ class ToolSettings:
     external_apis: tuple[str, ...] = ()
     hard_nos: tuple[str, ...] = ()
     classes: Mapping[str, str] | None = None
+
+    def extended(self, by: "ToolSettings") -> "ToolSettings":
+        """A role's settings and what an instance adds to them; only a class can be stated anew."""
+        return ToolSettings(
+            read_paths=self.read_paths + by.read_paths,
+            write_paths=self.write_paths + by.write_paths,
+            read_only_paths=self.read_only_paths + by.read_only_paths,
+            external_apis=self.external_apis + by.external_apis,
+            hard_nos=self.hard_nos + by.hard_nos,
+            classes={**(self.classes or {}), **(by.classes or {})},
+        )
 
 
 def model_settings(settings: Settings | None) -> ModelSettings:

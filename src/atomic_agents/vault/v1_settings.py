@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from atomic_agents.core import frontmatter
 from atomic_agents.core.frontmatter import FrontMatterError
-from atomic_agents.vault.markdown import Fence, Section, fences, sections
+from atomic_agents.vault.markdown import Fence, Section, fences, open_end, sections
 
 
 @dataclass(slots=True)
@@ -26,17 +26,27 @@ class Stated:
         self.values[key] = value
         self.lines[key] = line
 
+    def line_of(self, *at: str) -> int:
+        """The file line of the value at a path of keys, or of the innermost key above it that has one."""
+        return next((line for end in range(len(at), 0, -1) if (line := self.lines.get(".".join(at[:end])))), 0)
+
 
 def read(name: str, body: str, first_line: int = 1) -> Stated:
     """Read the body of settings file `name`; `first_line` is the file line it starts on."""
     stated = Stated()
     _READERS[name](stated, sections(body, first_line), fences(body, first_line))
+    unfinished = open_end(body, first_line)
+    if unfinished:
+        line, what = unfinished
+        closing = "-->" if what == "HTML comment" else "```"
+        message = f"the {what} that opens here does not end, so nothing below it is read"
+        stated.problems.append((line, message, f"write {closing} where it ends"))
     return stated
 
 
 _MODEL_ID = re.compile(r"(?:[-*][ \t]+)?[*`_]{0,4}([A-Za-z0-9][\w.:/@+-]*)[*`_]{0,4}[ \t]*(?:[(,;—–].*|--.*)?$")
 _FALLBACK = re.compile(r"fallback(?:[ \t]+model)?[ \t]*(?:[(—–:-].*)?$", re.IGNORECASE)
-_NUMBER = re.compile(r"\d[\d,_]*(?:\.\d+)?[A-Za-z]?")
+_NUMBER = re.compile(r"\d[\d,_]*(?:\.\d+)?(?:[kKmM]\b|(?:[ \u00a0\u202f]\d{3}\b)+)?")
 
 
 def _read_model(stated: Stated, found: list[Section], blocks: list[Fence]) -> None:
@@ -60,7 +70,7 @@ def _model_id(stated: Stated, key: str, section: Section) -> None:
     for line in section.prose():
         text = line.text.strip()
         found = _MODEL_ID.match(text)
-        if found and (key == "conversation_backend" or re.search(r"[\d/:-]", found[1])):
+        if found and (key == "conversation_backend" or (re.search(r"[\d/:-]", found[1]) or text == f"`{found[1]}`")):
             stated.set(key, found[1], line.number)
             return
         if not text.startswith("("):
@@ -88,43 +98,57 @@ def _model_line(stated: Stated, number: int, text: str) -> None:
         if digits.isdigit():
             stated.set(key, int(digits), number)
         else:
-            hint = f"write {float(digits[:-1]) * 1000:.0f}" if digits[-1] in "kK" else "write a whole number"
-            stated.problems.append((number, f"{key} is {amount[0]!r}; a whole number of tokens is needed", hint))
+            stated.problems.append(
+                (number, f"{key} is {amount[0]!r}; a whole number of tokens is needed", _meant(digits))
+            )
+
+
+def _meant(digits: str) -> str:
+    scale = {"k": 1000, "m": 1_000_000}.get(digits[-1].lower(), 0)
+    grouped = re.sub(r"\s", "", digits)
+    return f"write {float(digits[:-1]) * scale:.0f}" if scale else f"write {grouped}" if grouped.isdigit() else _WHOLE
+
+
+_WHOLE = "write a whole number"
 
 
 def _guardrails(stated: Stated, block: Fence) -> None:
-    if "cost_guardrails" not in block.text:
+    if "cost_guardrails" not in block.text or not block.closed:
         return
     if block.tag not in ("yaml", "yml"):
-        message = (
-            f"the block that holds cost_guardrails is marked {block.tag or 'none'}, not yaml, so it would be ignored"
-        )
+        marked = block.tag or "none"
+        message = f"the block that holds cost_guardrails is marked {marked}, not yaml, so it would be ignored"
         stated.problems.append((block.line - 1, message, "write ```yaml above it"))
         return
-    values = _yaml(
-        stated, block.text, block.line, "the cost_guardrails block does not parse, so there would be no caps"
-    )
-    caps = values.get("cost_guardrails") if values is not None else None
-    if values is None or "cost_guardrails" not in values:
+    values = _yaml(stated, block, "the cost_guardrails block does not parse, so there would be no caps")
+    if "cost_guardrails" not in values:
         return
-    line = block.line + next(i for i, text in enumerate(block.text.splitlines()) if "cost_guardrails" in text)
+    caps, line = values["cost_guardrails"]
     if isinstance(caps, dict):
         # 0 is how v1 writes "no cap"; in v2 it would freeze the agent.
-        caps = {key: value for key, value in caps.items() if not (str(key).endswith("_cap_usd") and value == 0)}
-        for offset, text in enumerate(block.text.splitlines()):
-            key = text.strip().partition(":")[0]
-            if key in caps:
-                stated.lines[f"cost_guardrails.{key}"] = block.line + offset
+        caps = {key: value for key, value in caps.items() if not (str(key).endswith("_cap_usd") and _is_zero(value))}
+        for key in caps:
+            stated.lines[f"cost_guardrails.{key}"] = _line_in(block, "cost_guardrails", str(key))
     stated.set("cost_guardrails", caps, line)
 
 
-def _yaml(stated: Stated, text: str, first_line: int, complaint: str) -> dict[str, object] | None:
+def _is_zero(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == 0
+
+
+def _yaml(stated: Stated, block: Fence, complaint: str) -> dict[str, tuple[object, int]]:
+    """The values of a block and the file line of each; nothing, and a problem, where it does not parse."""
     try:
-        return frontmatter.read(text if text.endswith("\n") else text + "\n").values
+        found = frontmatter.read(block.text)
     except FrontMatterError as error:
         message = f"{complaint}: {str(error).removeprefix('front matter is not YAML: ')}"
-        stated.problems.append((first_line + error.line - 1, message, "correct the indentation of this line"))
-        return None
+        stated.problems.append((block.line + error.line - 1, message, "correct the indentation of this line"))
+        return {}
+    return {key: (value, _line_in(block, key)) for key, value in found.values.items()}
+
+
+def _line_in(block: Fence, *keys: str) -> int:
+    return block.line + max(frontmatter.line_of(block.text, *keys) - 1, 0)
 
 
 _PATH_END = re.compile(r"[ \t](?:—|–|--|\(|,|#)|,[ \t]")
@@ -142,7 +166,8 @@ def _read_tools(stated: Stated, found: list[Section], _blocks: list[Fence]) -> N
             key = "hard_nos" if title.startswith("hard") else "external_apis"
             _extend(stated, key, [text for _, text in section.bullets()], section.line)
         elif title.startswith("tool classification"):
-            classes: dict[str, object] = {}
+            former = stated.values.get("tool_classes")
+            classes: dict[str, object] = dict(former) if isinstance(former, dict) else {}
             for line, text in section.bullets():
                 tool, colon, rest = text.replace("`", "").partition(":")
                 if not colon:
@@ -161,7 +186,9 @@ def _extend(stated: Stated, key: str, items: list[str], line: int) -> None:
 def _read_roster(stated: Stated, found: list[Section], _blocks: list[Fence]) -> None:
     for section in found:
         if section.title.lower().startswith("delegate to"):
-            names = [re.split(r"[ \t(,—–]", text.replace("`", ""), maxsplit=1)[0] for _, text in section.bullets()]
+            names = [
+                re.split(r"[ \t(,—–]", text.replace("`", ""), maxsplit=1)[0].strip("*") for _, text in section.bullets()
+            ]
             _extend(stated, "delegate_to", list(dict.fromkeys(names)), section.line)
 
 
@@ -176,10 +203,13 @@ def _read_mcp(stated: Stated, found: list[Section], _blocks: list[Fence]) -> Non
             if "command" in server:
                 servers[section.title] = server
                 stated.lines[f"servers.{section.title}"] = section.line
-            elif server:
+            elif server.keys() & _MCP_KEYS:
                 stated.problems.append((section.line, f"MCP server {section.title} has no command", "add `command: …`"))
     if servers:
         stated.set("servers", servers, found[0].line)
+
+
+_MCP_KEYS = {"args", "env", "transport"}
 
 
 def _mcp_server(section: Section) -> dict[str, object]:
@@ -213,19 +243,29 @@ _JUDGE_HEADINGS: Mapping[str, str] = {
 def _read_judges(stated: Stated, found: list[Section], blocks: list[Fence]) -> None:
     for section in found:
         below = _JUDGE_HEADINGS.get(section.title.lower())
-        text = "".join(f"{line.text}\n" if line.fence is None else "\n" for line in section.lines)
-        if below is None or not re.search(r"^[\w-]+:", text, re.MULTILINE):
+        bare = _bare(section)
+        if below is None or not re.search(r"^[\w-]+:", bare.text, re.MULTILINE):
             continue
-        values = _yaml(stated, text, section.line + 1, f"the section {section.title} does not parse") or {}
+        values = _yaml(stated, bare, f"the section {section.title} does not parse")
         if below:
-            stated.set(below, values, section.line)
+            stated.set(below, {key: value for key, (value, _) in values.items()}, section.line)
+            stated.lines |= {f"{below}.{key}": line for key, (_, line) in values.items()}
         else:
-            for key, value in values.items():
-                stated.set(_JUDGE_KEYS.get(key, key), value, section.line)
+            _set_judge_keys(stated, values)
     for block in blocks:
         if block.tag in ("yaml", "yml"):
-            for key, value in (_yaml(stated, block.text, block.line, "the block does not parse") or {}).items():
-                stated.set(_JUDGE_KEYS.get(key, key), value, block.line)
+            _set_judge_keys(stated, _yaml(stated, block, "the block does not parse"))
+
+
+def _set_judge_keys(stated: Stated, values: Mapping[str, tuple[object, int]]) -> None:
+    for key, (value, line) in values.items():
+        stated.set(_JUDGE_KEYS.get(key, key), value, line)
+
+
+def _bare(section: Section) -> Fence:
+    """The lines below a heading as a block, those in fences blanked."""
+    text = "".join(f"{line.text}\n" if line.fence is None else "\n" for line in section.lines)
+    return Fence("", section.line + 1, text)
 
 
 _JUDGE_KEYS: Mapping[str, str] = {"default_backend": "backend", "default_model": "model"}
@@ -236,17 +276,20 @@ def _read_mandates(stated: Stated, found: list[Section], _blocks: list[Fence]) -
     for section in found:
         if section.level != 2:
             continue
-        text = "".join(f"{line.text}\n" for line in section.lines if not line.text.strip().startswith("```"))
-        values = _yaml(stated, text, section.line + 1, f"the grant {section.title} does not parse")
-        if values is None:
-            continue
-        if section.title == "_meta":
-            stated.set("meta", values, section.line)
-        elif values:
-            mandates[section.title] = values
+        text = "".join("\n" if _FENCE_LINE.match(line.text) else f"{line.text}\n" for line in section.lines)
+        block = Fence("", section.line + 1, text)
+        values = _yaml(stated, block, f"the grant {section.title} does not parse")
+        grant = {key: value for key, (value, _) in values.items()}
+        if section.title == "_meta" and grant:
+            stated.set("meta", grant, section.line)
+        elif grant:
+            mandates[section.title] = grant
             stated.set("mandates", mandates, stated.lines.get("mandates", section.line))
+            stated.lines |= {f"mandates.{section.title}.{key}": line for key, (_, line) in values.items()}
+            stated.lines[f"mandates.{section.title}"] = section.line
 
 
+_FENCE_LINE = re.compile(r"[ \t]*(?:```|~~~)")
 _SERVE_FLAGS = ("allow_no_auth", "identity_is_perimeter_verified")
 _SERVE_NUMBERS = ("bind_port", "max_body_bytes")
 _SERVE_TEXTS = ("identity_header", "bind_host", "idempotency_header")
@@ -270,13 +313,14 @@ def _read_serve(stated: Stated, found: list[Section], _blocks: list[Fence]) -> N
 def _read_policy(stated: Stated, found: list[Section], blocks: list[Fence]) -> None:
     block = next((block for block in blocks if block.tag in ("yaml", "yml")), None)
     if block is None:
-        text = "".join(f"{line.text}\n" for section in found for line in section.lines)
+        texts = {line.number: line.text for section in found for line in section.lines}
+        first = found[0].line
+        text = "".join(texts.get(number, "") + "\n" for number in range(first, max(texts, default=first) + 1))
         if not re.search(r"^\w+:", text, re.MULTILINE):
             return
-        block = Fence("yaml", found[0].line, text)
-    values = _yaml(stated, block.text, block.line, "the policy does not parse, so it would not hold") or {}
-    for key, value in values.items():
-        stated.set(key, value, block.line)
+        block = Fence("yaml", first, text)
+    for key, (value, line) in _yaml(stated, block, "the policy does not parse, so it would not hold").items():
+        stated.set(key, value, line)
 
 
 _READERS: Mapping[str, Callable[[Stated, list[Section], list[Fence]], None]] = {

@@ -3,15 +3,15 @@
 import datetime
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from atomic_agents.core.document import MAX_BYTES, Document, parse
-from atomic_agents.core.errors import AgentMissing, DocumentUnreadable, SettingsInvalid, StorageFailed
+from atomic_agents.core.errors import AgentMissing, DocumentUnreadable, PathRefused, SettingsInvalid, StorageFailed
 from atomic_agents.core.store import Entry, Store
-from atomic_agents.core.values import Problem, is_agent_name
-from atomic_agents.vault import layout, note, settings
-from atomic_agents.vault.cascade import Cascade, candidate
+from atomic_agents.core.values import Problem, is_agent_name, parse_date
+from atomic_agents.vault import layout, note, settings, shared
+from atomic_agents.vault.cascade import SHARED_FILES, Cascade, candidate
 from atomic_agents.vault.layout import Kind, Layout
 from atomic_agents.vault.note import Note
 from atomic_agents.vault.persona import Persona
@@ -58,11 +58,13 @@ class AgentSettings:
     files: Mapping[str, Settings]
     model: ModelSettings
     tools: ToolSettings
+    others: tuple[Problem, ...] = ()
+    """What is wrong between files: the persona's link, the role."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """All of them, in order of file."""
-        return tuple(problem for found in self.files.values() for problem in found.problems)
+        return (*(problem for found in self.files.values() for problem in found.problems), *self.others)
 
     @property
     def version(self) -> int:
@@ -97,12 +99,12 @@ class Vault:
             AgentMissing: with the nearest names there are.
         """
         name = name.strip("/")
-        if is_agent_name(name):
+        if is_agent_name(name) and not any(self._is_agent(host) for host in layout.hosts(name)):
             if self.store.read(layout.identity(name)) is not None:
                 return Agent(name, self._cascade(name), f"{name}/persona")
-            link = self.document(layout.persona_link(name))
+            link = self.store.read(layout.persona_link(name))
             if link is not None:
-                return Agent(name, self._cascade(name), f".personas/{_persona_id(link)}")
+                return Agent(name, self._cascade(name), shared.home(link.data))
         names = self.survey().agents
         near = difflib.get_close_matches(name, names, 1) or [known for known in names if known.endswith(f"/{name}")]
         hint = f"did you mean {near[0]}" if near else "atomic-agents list"
@@ -123,20 +125,25 @@ class Vault:
         return found.text if found else ""
 
     def persona(self, agent: Agent) -> Persona:
-        """The persona files."""
+        """The persona files; none where the link to a shared persona leads nowhere, which `settings` reports."""
+        if not agent.persona_home:
+            return Persona("", "", "")
         identity, soul, user = (self.text(f"{agent.persona_home}/{name}") for name in layout.PERSONA_FILES)
         return Persona(identity, soul, user)
 
     def settings(self, agent: Agent) -> AgentSettings:
         """The settings files that hold for an agent, its role's where it has none of its own."""
+        role_home = agent.cascade.role_home if agent.cascade else ""
         found = {name: self._settings_file(agent, name) for name in layout.SETTINGS_FILES}
-        if found["tools.override.md"] is not None and agent.cascade is not None and agent.cascade.role_home:
-            found["tools.md"] = self.settings_of(layout.settings(agent.cascade.role_home, "tools.md"), "tools.md")
+        override = found["tools.override.md"]
+        if override is not None and role_home:
+            found["tools.md"] = self.settings_of(layout.settings(role_home, "tools.md"), "tools.md")
         files = {name: value for name, value in found.items() if value is not None}
         tools = settings.tool_settings(files.get("tools.md"))
-        if "tools.override.md" in files:
-            tools = _merged(tools, settings.tool_settings(files["tools.override.md"]))
-        return AgentSettings(files, settings.model_settings(files.get("model.md")), tools)
+        if override is not None and role_home:
+            tools = tools.extended(settings.tool_settings(override))
+        others = (*shared.problems(self.store, agent.name), *self._role_problems(agent, files))
+        return AgentSettings(files, settings.model_settings(files.get("model.md")), tools, others)
 
     def settings_of(self, path: str, name: str) -> Settings | None:
         """One settings file."""
@@ -173,28 +180,52 @@ class Vault:
                 found.append(self.note(entry, file))
             except DocumentUnreadable as error:
                 unreadable.append(problem_of(error))
+            except (StorageFailed, PathRefused) as error:
+                unreadable.append(Problem(entry.path, 0, error.message, error.hint))
         return found, unreadable
 
     def journal_days(self, agent: str) -> list[tuple[datetime.date, str]]:
         """The days that have a journal and their paths, newest first."""
         days: list[tuple[datetime.date, str]] = []
         for entry in self.store.list(layout.journal(agent)):
-            try:
-                days.append((datetime.date.fromisoformat(entry.path[-13:-3]), entry.path))
-            except ValueError:
-                continue
+            name = entry.path.rpartition("/")[2]
+            day = parse_date(name.removesuffix(".md")) if name.endswith(".md") else None
+            if day is not None:
+                days.append((day, entry.path))
         return sorted(days, reverse=True)
 
+    def _is_agent(self, name: str) -> bool:
+        return any(self.store.read(path) for path in (layout.identity(name), layout.persona_link(name)))
+
     def _cascade(self, name: str) -> Cascade | None:
+        """The role and project of an agent. Where the role is not there, what the project says still holds."""
         found = candidate(name)
-        if found is None:
-            return None
-        shared = f"{found.role_home}/" if found.role_home else f"{found.project_home}/"
-        for entry in self.store.list(shared):
-            rest = entry.path.removeprefix(shared)
-            if found.role_home or rest in ("canon.md", "style_guide.md") or rest.startswith("policy/"):
-                return found
-        return None
+        if found is None or (found.role_home and self._any(f"{found.role_home}/")):
+            return found
+        states = any(self.store.read(f"{found.project_home}/{file}") for file in SHARED_FILES)
+        return replace(found, role_home="") if states or self._any(f"{found.project_home}/policy/") else None
+
+    def _any(self, prefix: str) -> bool:
+        return next(iter(self.store.list(prefix)), None) is not None
+
+    def _role_problems(self, agent: Agent, files: Mapping[str, Settings]) -> Iterator[Problem]:
+        """A role that is looked for and not there, and additions to the tools of one that is not."""
+        if agent.cascade is not None and agent.cascade.role_home:
+            return
+        wanted = candidate(agent.name)
+        if wanted is not None and wanted.role_home:
+            roles = f"{wanted.role_home.rpartition('/')[0]}/"
+            names = sorted({entry.path.removeprefix(roles).partition("/")[0] for entry in self.store.list(roles)})
+            near = difflib.get_close_matches(wanted.role, names, 1) or names
+            if near:
+                own = {"model.md", "tools.md"} <= files.keys()
+                hint = f"rename {roles}{near[0]} or the agent's folder, so that both are called the same"
+                message = f"there is no role {wanted.role}, so nothing of it holds for {agent.name}"
+                yield Problem(wanted.role_home, 0, message, hint, "warning" if own else "error")
+        if "tools.override.md" in files:
+            message = "is not read: it adds to the tools.md of a role, and the agent has none"
+            hint = "move what it says into tools.md"
+            yield Problem(files["tools.override.md"].path, 0, message, hint, "warning")
 
     def _settings_file(self, agent: Agent, name: str) -> Settings | None:
         own = self.settings_of(layout.settings(agent.name, name), name)
@@ -209,8 +240,7 @@ class Vault:
 
 def is_note_file(file: str) -> bool:
     """Whether a file below `memory/` or `wiki/` is a note or page rather than an index or something else."""
-    name = file.rpartition("/")[2]
-    return name.endswith(".md") and not name.startswith(("INDEX", ".")) and not file.startswith(".")
+    return layout.is_note(file)
 
 
 def problem_of(error: DocumentUnreadable) -> Problem:
@@ -218,25 +248,4 @@ def problem_of(error: DocumentUnreadable) -> Problem:
     line = error.context["line"]
     return Problem(
         str(error.context["path"]), line if isinstance(line, int) else 0, str(error.context["message"]), error.hint
-    )
-
-
-def _persona_id(link: Document) -> str:
-    from_meta = link.meta.get("persona_id")
-    if from_meta:
-        return str(from_meta)
-    for line in link.body.splitlines():
-        if line.strip().startswith("persona_id:"):
-            return line.partition(":")[2].strip().strip("'\"")
-    return ""
-
-
-def _merged(role: ToolSettings, override: ToolSettings) -> ToolSettings:
-    return ToolSettings(
-        read_paths=role.read_paths + override.read_paths,
-        write_paths=role.write_paths + override.write_paths,
-        read_only_paths=role.read_only_paths + override.read_only_paths,
-        external_apis=role.external_apis + override.external_apis,
-        hard_nos=role.hard_nos + override.hard_nos,
-        classes={**(role.classes or {}), **(override.classes or {})},
     )

@@ -11,8 +11,8 @@ TO_VERSION = 1
 
 
 def applies_to(unit: MigratableUnit) -> bool:
-    """Notes and wiki pages at v0."""
-    return unit.unit_type in ("memory", "wiki") and unit.version == FROM_VERSION
+    """Whatever is at v0: notes and pages without a version, and documents that state 0."""
+    return unit.version == FROM_VERSION
 
 
 def migrate(unit: MigratableUnit) -> dict[str, object]:

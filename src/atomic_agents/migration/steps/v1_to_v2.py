@@ -50,7 +50,8 @@ def _settings(unit: MigratableUnit) -> dict[str, object]:
     errors = [problem for problem in found.problems if problem.severity == "error"]
     if errors:
         raise SettingsInvalid(errors)
-    unit.write_frontmatter({"schema_version": TO_VERSION, **unit.read_frontmatter(), **found.values})
+    version = {"schema_version": TO_VERSION}
+    unit.write_frontmatter(version | unit.read_frontmatter() | dict(found.values) | version)
     check = settings.read(unit.file, unit.document)
     if check.problems and not found.problems:
         raise SettingsInvalid(check.problems or [Problem(unit.unit_id, 0, "could not be brought to v2")])

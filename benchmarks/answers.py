@@ -1,0 +1,80 @@
+"""A model on loopback that answers at once: the smallest server that speaks OpenAI's chat protocol."""
+
+import json
+import socketserver
+import statistics
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+_USAGE = {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15}
+_TEXT = "It is in the ledger."
+
+
+class InstantModel:
+    """A context manager; `handling` has the seconds that each question took here, from its last byte on."""
+
+    def __init__(self) -> None:
+        self.handling: list[float] = []
+        handling = self.handling
+
+        class Handler(socketserver.StreamRequestHandler):
+            disable_nagle_algorithm = True
+
+            def handle(self) -> None:
+                while (length := self._head()) >= 0:
+                    body = json.loads(self.rfile.read(length))
+                    start = time.perf_counter()
+                    self.wfile.write(_answer(body["model"], stream=bool(body.get("stream"))))
+                    handling.append(time.perf_counter() - start)
+
+            def _head(self) -> int:
+                """The length of the next request's body; -1 where the client has gone."""
+                length = 0
+                while line := self.rfile.readline().strip():
+                    name, _, value = line.partition(b":")
+                    length = int(value) if name.lower() == b"content-length" else length
+                return length or -1
+
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+
+    @property
+    def url(self) -> str:
+        """The base URL that a client is given."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    @property
+    def median(self) -> float:
+        """Seconds, the median of `handling`."""
+        return statistics.median(self.handling) if self.handling else 0.0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def _answer(model: str, *, stream: bool) -> bytes:
+    head = {"id": "c1", "created": 1, "model": model}
+    if not stream:
+        message = {"role": "assistant", "content": _TEXT}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        whole = {**head, "object": "chat.completion", "choices": [choice], "usage": _USAGE}
+        return _response("application/json", json.dumps(whole))
+    text = {"index": 0, "delta": {"role": "assistant", "content": _TEXT}, "finish_reason": None}
+    end = {"index": 0, "delta": {}, "finish_reason": "stop"}
+    chunks: list[dict[str, object]] = [{"choices": [text]}, {"choices": [end]}, {"choices": [], "usage": _USAGE}]
+    events = [json.dumps({**head, "object": "chat.completion.chunk", **chunk}) for chunk in chunks]
+    return _response("text/event-stream", "".join(f"data: {event}\n\n" for event in (*events, "[DONE]")))
+
+
+def _response(kind: str, text: str) -> bytes:
+    data = text.encode()
+    return f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(data)}\r\n\r\n".encode() + data

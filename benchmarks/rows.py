@@ -1,0 +1,180 @@
+"""The rows of the table: what is measured, and the ratio to the other implementation that is to be reached."""
+
+import shutil
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from benchmarks.answers import InstantModel
+from benchmarks.measure import Child, Failed, Sample, copying, in_turn, process, settle
+from benchmarks.sides import Side
+from benchmarks.vaults import generate
+
+_RUNNER = str(Path(__file__).with_name("runner.py"))
+_STEP = """FROM_VERSION = 0
+TO_VERSION = 1
+
+
+def applies_to(unit):
+    return unit.read_frontmatter().get("schema_version") == FROM_VERSION
+
+
+def migrate(unit):
+    unit.write_frontmatter({**unit.read_frontmatter(), "schema_version": TO_VERSION})
+    return {"unit_id": unit.unit_id, "changes": ["schema_version"]}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table, in `unit`; `other` is None where it was not measured, `reach` where no ratio is asked."""
+
+    name: str
+    unit: str
+    ours: float
+    other: float | None
+    reach: float | None
+
+    @property
+    def ratio(self) -> float | None:
+        """Ours by the other's."""
+        return self.ours / self.other if self.other else None
+
+    @property
+    def verdict(self) -> str:
+        """Whether the ratio is what is to be reached."""
+        if self.ratio is None or self.reach is None:
+            return ""
+        return "reached" if self.ratio <= self.reach else "missed"
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What is measured where: the sides, an empty folder for vaults, the notes, and by what to divide repetitions."""
+
+    sides: Sequence[Side]
+    folder: Path
+    notes: int
+    haste: int = 1
+
+    def times(self, usual: int) -> int:
+        """How many pairs to take."""
+        return max(1, usual // self.haste)
+
+    def vault(self, notes: int, *, version: int = 1, agents: int = 2) -> Path:
+        """A vault of this shape, made when it is first asked for and never written to."""
+        root = self.folder / f"vault-{notes}-v{version}-{agents}"
+        return root if root.exists() else generate(root, notes, version=version, agents=agents)
+
+    def copy(self, vault: Path, name: str) -> Path:
+        """A fresh copy of `vault`, on the disk before the clock starts."""
+        place = self.folder / name
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(vault, place)
+        settle()
+        return place
+
+    def home(self) -> Path:
+        """The home folder of the measured processes."""
+        home = self.folder / "home"
+        home.mkdir(exist_ok=True)
+        return home
+
+
+def starting(bench: Bench, name: str, arguments: Sequence[str], reach: float) -> Iterator[Row]:
+    """A command from a cold start."""
+    vault = bench.vault(bench.notes)
+    roots = {side.name: bench.copy(vault, f"{side.name}-start") for side in bench.sides}
+
+    def take(side: Side) -> float:
+        return process((*side.command, *arguments), side.environment(roots[side.name], bench.home())).seconds
+
+    for side in bench.sides:
+        take(side)
+    yield _row(name, "ms", in_turn(bench.sides, take, bench.times(11)), reach)
+
+
+def status(bench: Bench) -> Iterator[Row]:
+    """`migrate --status` of the whole vault."""
+    vault = bench.vault(bench.notes, version=0)
+    roots = {side.name: bench.copy(vault, f"{side.name}-status") for side in bench.sides}
+
+    def take(side: Side) -> float:
+        command = (*side.python, "-m", "atomic_agents.migrate", "--status")
+        return process(command, side.environment(roots[side.name], bench.home())).seconds
+
+    for side in bench.sides:
+        take(side)
+    yield _row(f"migrate --status, {bench.notes:,} notes", "ms", in_turn(bench.sides, take, bench.times(7)), 0.2)
+
+
+def migrate(bench: Bench) -> Iterator[Row]:
+    """One step over the whole vault, and its memory. The other comes without steps and is given one."""
+    vault = bench.vault(bench.notes, version=0)
+    samples: dict[str, list[Sample]] = {side.name: [] for side in bench.sides}
+
+    def take(side: Side) -> float:
+        root = bench.copy(vault, f"{side.name}-migrate")
+        if side.name == "other":
+            (root / "_migrations").mkdir()
+            (root / "_migrations/v0_to_v1.py").write_text(_STEP, encoding="utf-8")
+        command = (*side.python, "-m", "atomic_agents.migrate", "--to", "v1")
+        sample = process(command, side.environment(root, bench.home()))
+        if any(b"schema_version: 1\n" not in path.read_bytes() for path in root.glob("*/memory/*_note_*.md")):
+            raise Failed(f"{side.name}: not every note is at v1")
+        samples[side.name].append(sample)
+        return sample.seconds
+
+    taken = in_turn(bench.sides, take, bench.times(5))
+    yield _row(f"migrate --to v1, {bench.notes:,} notes", "ms", taken, 0.2)
+    memory = {name: statistics.median(sample.memory for sample in found) / 1e6 for name, found in samples.items()}
+    if all(memory.values()):
+        yield _row("its peak memory", "MB", memory, None, scale=1)
+
+
+def run(bench: Bench) -> Iterator[Row]:
+    """What a run takes in a warm process when the model takes nothing."""
+    for share, times, reach in ((1000, 21, 1.0), (10, 11, 0.1), (1, 7, 0.02)):
+        notes = max(10, bench.notes // share)
+        with InstantModel() as model, ExitStack() as children:
+            warm: dict[str, Child] = {}
+            for side in bench.sides:
+                root = bench.copy(bench.vault(notes, agents=1), f"{side.name}-run")
+                environment = side.environment(root, bench.home(), OPENAI_BASE_URL=model.url, OPENAI_API_KEY="none")
+                child = Child((*side.python, "-P", _RUNNER, side.name, str(root)), environment)
+                warm[side.name] = children.enter_context(child)
+            taken = in_turn(bench.sides, partial(_warm_run, warm), bench.times(times))
+            yield _row(f"a run, {notes:,} notes (model {model.median * 1000:.2f} ms)", "ms", taken, reach)
+
+
+def _warm_run(warm: Mapping[str, Child], side: Side) -> float:
+    return warm[side.name].time()
+
+
+def copy(bench: Bench) -> Iterator[Row]:
+    """What the disk takes for the same notes, for orientation."""
+    vault, place = bench.vault(bench.notes, version=0), bench.folder / "copied"
+    taken: list[float] = []
+    for _ in range(bench.times(5)):
+        shutil.rmtree(place, ignore_errors=True)
+        settle()
+        taken.append(copying(vault, place))
+    yield Row(f"cp -r and sync, {bench.notes:,} notes", "ms", statistics.median(taken) * 1000, None, None)
+
+
+ROWS: dict[str, Callable[[Bench], Iterator[Row]]] = {
+    "help": lambda bench: starting(bench, "--help", ["--help"], 0.5),
+    "info": lambda bench: starting(bench, "info", ["info", "agent0"], 0.6),
+    "status": status,
+    "migrate": migrate,
+    "run": run,
+    "copy": copy,
+}
+
+
+def _row(name: str, unit: str, taken: dict[str, float], reach: float | None, *, scale: float = 1000) -> Row:
+    other = taken.get("other")
+    return Row(name, unit, taken["ours"] * scale, None if other is None else other * scale, reach)

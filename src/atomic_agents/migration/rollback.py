@@ -1,0 +1,171 @@
+"""Put the documents of a snapshot back: exactly those, with a way back, and nothing lost that was edited since."""
+
+import datetime
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from atomic_agents.core.change import ABSENT, Change, ChangeSet, Delete, Put, Revision
+from atomic_agents.core.errors import PathRefused, SnapshotInvalid
+from atomic_agents.core.store import Blob, Store, check_new_path
+from atomic_agents.migration import history, snapshot
+from atomic_agents.migration.plan import Progress, silent
+from atomic_agents.migration.snapshot import Kept, Snapshot
+from atomic_agents.vault import layout
+
+_NAME_BYTES = 200
+_PLAIN = re.compile(r"[^\w.-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """What a rollback did.
+
+    `kept` maps a document that was edited since to where its edited text stands now; `safety` is the snapshot that
+    undoes the rollback, "" where there was nothing to do.
+    """
+
+    snapshot: str
+    restored: tuple[str, ...]
+    removed: tuple[str, ...]
+    unchanged: int
+    kept: Mapping[str, str]
+    safety: str
+    from_version: int
+
+
+@dataclass
+class Draft:
+    """A rollback worked out; nothing has been written.
+
+    `changes` puts the documents back; `safety` and `contents` hold what is there now.
+    """
+
+    snapshot: Snapshot
+    changes: list[Change] = field(default_factory=list)
+    safety: list[Kept] = field(default_factory=list)
+    contents: list[bytes] = field(default_factory=list)
+    created: dict[str, Revision] = field(default_factory=dict)
+    restored: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    beside: dict[str, str] = field(default_factory=dict)
+    unchanged: int = 0
+
+    def outcome(self, safety: str = "") -> RolledBack:
+        """What carrying it out does."""
+        return RolledBack(
+            snapshot=self.snapshot.name,
+            restored=tuple(self.restored),
+            removed=tuple(self.removed),
+            unchanged=self.unchanged,
+            kept=self.beside,
+            safety=safety,
+            from_version=self.snapshot.from_version,
+        )
+
+    def keep(self, path: str, blob: Blob, after: Revision) -> None:
+        """Have the safety snapshot hold what is there now; `after` is what the rollback makes of it."""
+        mode = 0o644 if blob.mode is None else blob.mode
+        self.safety.append(Kept(path, len(blob.data), mode, blob.revision, after))
+        self.contents.append(blob.data)
+
+
+def plan(store: Store, name: str, *, now: datetime.datetime, progress: Progress = silent) -> Draft:
+    """Compare the vault with a snapshot.
+
+    Raises:
+        SnapshotInvalid: missing, damaged or hostile.
+    """
+    described, contents = snapshot.read(store, name)
+    draft = Draft(described)
+    made = _made_since(store, described)
+    for number, kept in enumerate(described.files, 1):
+        progress("compare", number, len(described.files))
+        blob = store.read(kept.path)
+        if blob is not None and blob.revision == kept.sha256:
+            draft.unchanged += 1
+            continue
+        expect = blob.revision if blob else ABSENT
+        draft.changes.append(Put(kept.path, contents[kept.path], expect=expect, mode=kept.mode))
+        draft.restored.append(kept.path)
+        if blob is None:
+            draft.created[kept.path] = kept.sha256
+            continue
+        draft.keep(kept.path, blob, kept.sha256)
+        if blob.revision not in made[kept.path]:
+            beside = draft.beside[kept.path] = _beside(store, kept.path, now)
+            draft.changes.append(Put(beside, blob.data, expect=ABSENT, mode=blob.mode))
+            draft.created[beside] = blob.revision
+    for path, revision in described.created.items():
+        blob = store.read(path)
+        if blob is not None and blob.revision == revision:
+            draft.changes.append(Delete(path, expect=revision))
+            draft.removed.append(path)
+            draft.keep(path, blob, "")
+    return draft
+
+
+def carry_out(store: Store, draft: Draft, *, now: datetime.datetime, progress: Progress = silent) -> RolledBack:
+    """Put the documents back, and keep what was edited since beside them.
+
+    The state before the rollback goes into a snapshot of its own first, so that a rollback can be undone.
+
+    Raises:
+        Conflict: a document was edited since the comparison; nothing was changed.
+    """
+    if not draft.changes:
+        return draft.outcome()
+    name = snapshot.free_name(store, now, "pre_rollback")
+    versions = (draft.snapshot.target, draft.snapshot.from_version)
+    taken = snapshot.describe(name, now, f"roll back {draft.snapshot.name}", versions, draft.safety, draft.created)
+    snapshot.keep(store, taken, draft.contents)
+    line = history.line(now, "rolled back", *versions, snapshot=draft.snapshot.name, safety=name)
+    progress("write", 0, len(draft.changes))
+    store.apply(ChangeSet(taken.reason, (*draft.changes, line)))
+    progress("write", len(draft.changes), len(draft.changes))
+    return draft.outcome(name)
+
+
+def _made_since(store: Store, described: Snapshot) -> dict[str, set[Revision]]:
+    """What each document may be where only migrations and rollbacks have written it since the snapshot.
+
+    Later ones are followed as long as each began with what an earlier one had made; an edit breaks the chain. One that
+    was stopped before it wrote leaves its snapshot too, so every link of the chain counts, not the last alone.
+    """
+    made = {kept.path: {kept.after} for kept in described.files}
+    since = _age(described)
+    later: list[Snapshot] = []
+    for listed in snapshot.listed(store):
+        try:
+            found = snapshot.manifest(store, listed.name)
+        except SnapshotInvalid:
+            continue
+        if _age(found) > since:
+            later.append(found)
+    for one in sorted(later, key=_age):
+        for kept in one.files:
+            if kept.sha256 in made.get(kept.path, ()):
+                made[kept.path].add(kept.after)
+    return made
+
+
+def _age(found: Snapshot) -> tuple[float, str]:
+    return datetime.datetime.fromisoformat(found.taken).timestamp(), found.name
+
+
+def _beside(store: Store, path: str, now: datetime.datetime) -> str:
+    """A free name beside the document that no reader takes for a note.
+
+    Where the document's own name is one that not every file system can hold, the place is in `_migrations/edited/`.
+    """
+    folder, slash, name = path.rpartition("/")
+    short = name.removesuffix(".md").encode()[:_NAME_BYTES].decode(errors="ignore")
+    stem = f"{folder}{slash}{short}.md.edited-{now:%Y-%m-%dT%H%M%S}"
+    try:
+        check_new_path(stem)
+    except PathRefused:
+        stem = f"{layout.MIGRATIONS}/edited/{_PLAIN.sub('_', stem)[-_NAME_BYTES // 4 :].lstrip('.')}"
+    candidate, number = stem, 2
+    while store.read(candidate) is not None:
+        candidate, number = f"{stem}-{number}", number + 1
+    return candidate

@@ -1,0 +1,158 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from atomic_agents.testing.shell import Shell, tree
+
+VaultCopy = Callable[[str], Path]
+
+
+@pytest.mark.parametrize("template", ["advisor", "researcher", "writer"])
+def test_a_template_makes_an_agent_that_is_ready_without_a_key(template: str, shell: Shell) -> None:
+    made = shell("init", "scout", "--template", template)
+
+    assert made.code == 0
+    assert made.out == f"{shell.root}/scout: made from the template {template}, with the model embedded:quote\n"
+    assert shell("doctor", "--agent", "scout").out == "ready: 1 agent, 10 checks passed\n"
+    assert shell("run", "scout", "--work-item", "remember: tea at four").code == 0
+    assert "{{" not in "".join(path.read_text() for path in shell.root.rglob("*.md"))
+
+
+def test_what_it_says_to_type_next_works(shell: Shell) -> None:
+    made = shell("init", "a scout")
+
+    (line,) = [line for line in made.err.splitlines() if line.startswith("next: ")]
+    assert line == "next: atomic-agents run 'a scout' --work-item 'remember: …'"
+
+
+def test_a_name_is_chosen_where_none_is_given(shell: Shell) -> None:
+    assert shell("init").code == 0
+    assert [agent["name"] for agent in shell("list", "--json").value] == ["my-agent"]
+
+
+def test_a_model_is_taken_as_given(shell: Shell) -> None:
+    shell("init", "scout", "--model", "openai:gpt-5-mini")
+
+    assert shell("info", "scout", "--json").value["model"] == "openai:gpt-5-mini"
+    doctor = shell("doctor")
+    assert doctor.code == 1
+    assert [line for line in doctor.out.splitlines() if line.startswith("error")] == [
+        "error: provider-keys [scout]: openai:gpt-5-mini: needs ATOMIC_AGENTS_OPENAI_KEY or OPENAI_API_KEY"
+    ]
+
+
+def test_a_key_that_is_there_chooses_its_model(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "vault", tmp_path, {"ANTHROPIC_API_KEY": "k"})
+    shell("init", "scout")
+
+    assert str(shell("info", "scout", "--json").value["model"]).startswith("anthropic:claude-")
+    assert shell("doctor").code == 0
+
+
+def test_a_second_time_changes_nothing(shell: Shell) -> None:
+    shell("init", "scout")
+    before = tree(shell.root)
+
+    done = shell("init", "scout", "--template", "writer")
+
+    assert (done.code, done.err) == (
+        1,
+        "error: there is an agent scout already; nothing of it was changed\n  hint: atomic-agents info scout\n",
+    )
+    assert tree(shell.root) == before
+
+
+def test_a_document_in_its_way_is_kept(shell: Shell) -> None:
+    (shell.root / "scout").mkdir(parents=True)
+    (shell.root / "scout/tools.md").write_text("mine\n")
+    before = tree(shell.root)
+
+    done = shell("init", "scout")
+
+    assert (done.code, tree(shell.root)) == (1, before)
+    assert done.err.startswith("error: scout/tools.md is there already; nothing was changed\n")
+
+
+def test_agents_may_stand_in_folders(shell: Shell) -> None:
+    shell("init", "crew/night/keeper")
+    shell("init", "crew")
+
+    assert [agent["name"] for agent in shell("list", "--json").value] == ["crew", "crew/night/keeper"]
+
+
+@pytest.mark.parametrize(
+    "name", ["", "../x", "/x", "a//b", "a/", "_x", ".x", "a/_b", "a/.b", "x?", "a:b", "x.", "x" * 300]
+)
+def test_a_name_that_cannot_be_is_refused(name: str, shell: Shell) -> None:
+    done = shell("init", "--", name)
+
+    assert (done.code, done.err) == (
+        2,
+        f"error: {name!r} cannot be the name of an agent\n  hint: use letters, digits and hyphens, such as scout\n",
+    )
+    assert not shell.root.exists()
+
+
+@pytest.mark.parametrize("name", ["scout/memory/x", "scout/log", "scout/a/wiki/x"])
+def test_a_folder_of_another_agent_is_refused(name: str, shell: Shell) -> None:
+    shell("init", "scout")
+    shell("init", "scout/a")
+    before = tree(shell.root)
+
+    done = shell("init", name)
+
+    assert done.code == 2
+    assert f"error: {name} would stand in a folder that belongs to the agent scout" in done.err
+    assert tree(shell.root) == before
+
+
+def test_an_agent_may_not_take_another_in(shell: Shell) -> None:
+    shell("init", "scout/memory/x")
+
+    done = shell("init", "scout")
+
+    assert done.err.startswith("error: scout/memory/x would stand in a folder that belongs to the agent scout\n")
+
+
+def test_a_dry_run_shows_every_file_and_makes_none(shell: Shell) -> None:
+    done = shell("init", "scout", "--dry-run")
+
+    assert done.code == 0
+    assert "+++ scout/persona/IDENTITY.md\n" in done.out
+    assert not shell.root.exists()
+
+
+def test_a_newer_vault_is_not_written(shell: Shell) -> None:
+    (shell.root / "old/persona").mkdir(parents=True)
+    (shell.root / "old/memory").mkdir()
+    (shell.root / "old/persona/IDENTITY.md").write_text("# Old\n")
+    (shell.root / "old/memory/user_a.md").write_text("---\nschema_version: 9\n---\n")
+    before = tree(shell.root)
+
+    assert shell("init", "scout").code == 6
+    assert tree(shell.root) == before
+
+
+def test_a_file_in_place_of_the_vault_is_said(shell: Shell) -> None:
+    shell.root.write_text("not a folder")
+
+    done = shell("init", "scout")
+
+    assert done.code == 1
+    assert done.err.startswith("error: ")
+    assert shell.root.read_text() == "not a folder"
+
+
+def test_a_keys_file_that_is_broken_is_named(shell: Shell) -> None:
+    keys = shell.home / ".config/atomic_agents/keys.json"
+    keys.parent.mkdir(parents=True)
+    keys.write_text("{")
+
+    done = shell("init", "scout")
+
+    assert done.code == 2
+    assert done.err.startswith(f"error: {keys}: ")
+    keys.write_text(json.dumps({"openai": "k"}))
+    assert shell("init", "scout").code == 0

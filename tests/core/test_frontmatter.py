@@ -1,0 +1,155 @@
+import subprocess
+import sys
+from datetime import date
+
+import pytest
+import yaml
+from blocks import blocks, heads, spoiled
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from atomic_agents.core import frontmatter
+from atomic_agents.core.document import same
+from atomic_agents.core.frontmatter import FrontMatterError
+
+
+def truth(text: str) -> object:
+    loader = yaml.CSafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        return {} if node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+@settings(max_examples=2000, deadline=None)
+@given(st.one_of(blocks(), spoiled()))
+def test_the_fast_reader_says_what_the_c_loader_says(text: str) -> None:
+    fast = frontmatter._read_plain(text)
+    event("fast" if fast else "left to libyaml")
+    if fast is None:
+        return
+
+    assert same(truth(text), fast.values)
+    assert list(truth(text)) == list(fast.values)
+    assert frontmatter._read_any(text).spans == fast.spans
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.one_of(blocks(), spoiled()))
+def test_any_text_is_read_or_refused_with_a_line_of_its_own(text: str) -> None:
+    try:
+        found = frontmatter.read(text)
+    except FrontMatterError as error:
+        assert 1 <= error.line <= len(text.splitlines()) + 1
+        return
+
+    assert found.spans.keys() <= found.values.keys()
+    assert all(0 <= first < end for first, end in found.spans.values())
+
+
+def test_what_people_wrote_goes_the_fast_way() -> None:
+    fast = [text for text in heads() if frontmatter._read_plain(text) is not None]
+
+    assert len(fast) > len(heads()) * 0.8
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: 2026-05-05\n", {"a": date(2026, 5, 5)}),
+        ("a: '2026-05-05'\n", {"a": "2026-05-05"}),
+        ("a: yes\nb: OFF\nc: y\n", {"a": True, "b": False, "c": "y"}),
+        ("a: 010\n", {"a": 8}),
+        ("a: 1_000\n", {"a": 1000}),
+        ("a: 12:30\n", {"a": 750}),
+        ("a: ~\nb:\nc: null\n", {"a": None, "b": None, "c": None}),
+        ("a: 1\na: 2\n", {"a": 2}),
+        ("a: b#c # d\n", {"a": "b#c"}),
+        ("a: x:y\n", {"a": "x:y"}),
+        ("a:\n- b\n# c\n\n- d\n", {"a": ["b", "d"]}),
+        ("a:\r\n  - b\r\n  - c\r\n", {"a": ["b", "c"]}),
+        ("a: 'it''s'   \n", {"a": "it's"}),
+        ("a: 30 percent\n  of it\n", {"a": "30 percent of it"}),
+        ("a: [yes, b]\n", {"a": [True, "b"]}),
+        ("on: 1\n2: x\n", {"on": 1, "2": "x"}),
+        ("<<: {a: 1, b: 2}\nb: 3\n", {"a": 1, "b": 3}),
+        ("a: &x [1]\nb: *x\n", {"a": [1], "b": [1]}),
+        ("", {}),
+        ("# only a comment\n", {}),
+    ],
+)
+def test_the_forms_of_yaml_1_1_mean_what_pyyaml_says(text: str, expected: dict[str, object]) -> None:
+    assert same(expected, frontmatter.read(text).values)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ("a: 1\nb: [\n", 3, "not YAML"),
+        ("a: 1\nb: 2026-99-99\n", 2, "month must be in 1..12"),
+        ("a: 1\nb: !!int x\n", 2, "cannot read"),
+        ("a: !!bool x\n", 1, "cannot read"),
+        ("a: 1\nb: !!timestamp x\n", 2, "cannot read"),
+        ("a: 1\nb: !mine x\n", 2, "could not determine a constructor"),
+        ("é: 1\nb: \x01\n", 2, "control characters are not allowed"),
+        ("- a\n- b\n", 1, "not a list of `key: value` lines"),
+        ("words\n", 1, "not a list of `key: value` lines"),
+        ("a: 1\n--- \nb: 2\n", 2, "another document"),
+        ("a: *nowhere\n", 1, "undefined alias"),
+        ("a: 1\n\tb: 2\n", 2, "found a tab character"),
+        ("a: 1\nb: " + "9" * 5000 + "\n", 2, "a number of 5,000 digits"),
+        ("a: 0x" + "f" * 5000 + "\n", 1, "a number of 5,002 digits"),
+        ("a: &a [*a]\n", 1, "contains itself"),
+        ("a: " + "[" * 100 + "]" * 100 + "\n", 1, "nested more than 64 deep"),
+        ("".join(f"{' ' * i}a:\n" for i in range(100)), 65, "nested more than 64 deep"),
+        (
+            "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+            + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n" for a, b in zip("abcde", "bcdef", strict=True)),
+            5,
+            "stands for more than 100,000 values",
+        ),
+    ],
+)
+def test_what_is_refused_says_where_and_why(text: str, line: int, said: str) -> None:
+    with pytest.raises(FrontMatterError, match=said) as caught:
+        frontmatter.read(text)
+
+    assert line == caught.value.line
+
+
+HOSTILE = """
+from atomic_agents.core import frontmatter
+n = 200_000
+for line in (
+    "k: '" + "a" * n, "k: '" + "''" * n + "x", 'k: "' + "a" * n, "k: a" + " " * n + chr(1), "k: " + " " * n + chr(1),
+    "k: " + "a:" * n + chr(1), "k: " + "a#" * n + chr(1), "k: [" + "a," * n, "k: [" + "a " * n, "k: [a" + " " * n + "x",
+    " " * n + "x", " " * n + "- " + " " * n + chr(1), "a" * n + ":", "k: a #" + "b" * n + chr(1), "k: " + "[" * n, "- " * n,
+    "? " * n, "k: " + "{a: " * n, "k: " + "&a " * n, "k: " + "1:" * n + "1", "k: " + "1_" * n, "k: |" + "9" * n,
+):
+    try:
+        frontmatter.read(line + "\\n")
+    except frontmatter.FrontMatterError:
+        pass
+print("done")
+"""
+
+
+def test_a_hostile_line_costs_no_more_than_any_other() -> None:
+    done = subprocess.run([sys.executable, "-c", HOSTILE], capture_output=True, timeout=60, check=True)
+
+    assert done.stdout.strip() == b"done"
+
+
+def test_the_line_of_a_nested_key_is_found() -> None:
+    text = "a: 1\nb:\n  c: 2\n  d: {e: 3}\n"
+
+    found = [frontmatter.line_of(text, *keys) for keys in (("a",), ("b", "c"), ("b", "d", "e"), ("b", "x"), ("x",), ())]
+
+    assert found == [1, 3, 4, 2, 0, 0]
+
+
+def test_keys_that_a_mapping_states_twice_are_found_at_any_depth() -> None:
+    text = "a: 1\nb:\n  c: 2\n  d: 3\n  c: 4\na: 5\ne: [{f: 1, f: 2}]\n"
+
+    assert frontmatter.repeated(text) == [("c", 5), ("a", 6), ("f", 7)]

@@ -1,0 +1,110 @@
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from scripts import changelog, generate_docs
+
+from atomic_agents.core.document import parse
+from atomic_agents.core.errors import AtomicAgentsError
+from atomic_agents.vault import settings
+
+Play = Callable[[str, Path], "subprocess.CompletedProcess[str]"]
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted(
+    path
+    for pattern in ("*.md", "docs/**/*.md", "changes/*.md", "tests/transcripts/*.md")
+    for path in ROOT.glob(pattern)
+)
+TRANSCRIPTS = [path for path in PAGES if "```console" in path.read_text(encoding="utf-8")]
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_EXAMPLE = re.compile(r"^```yaml (\S+\.md)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"^```.*?^```$|`[^`\n]*`", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(path: Path) -> set[str]:
+    text = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+EXAMPLES = [
+    (name(path), found[1], found[2]) for path in PAGES for found in _EXAMPLE.finditer(path.read_text(encoding="utf-8"))
+]
+ERRORS = generate_docs.errors()
+
+
+def test_generated_pages_are_what_the_code_says() -> None:
+    assert generate_docs.stale() == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_links_lead_somewhere(path: Path) -> None:
+    broken = []
+    for link in _LINK.findall(without_code(path.read_text(encoding="utf-8"))):
+        target, _, anchor = link.partition("#")
+        if "://" in link:
+            continue
+        there = path if not target else (path.parent / target).resolve()
+        if not there.exists() or (anchor and anchor not in anchors(there)):
+            broken.append(link)
+
+    assert broken == []
+
+
+@pytest.mark.parametrize(("page", "file", "text"), EXAMPLES)
+def test_an_example_of_settings_is_right(page: str, file: str, text: str) -> None:
+    found = settings.read(file, parse(f"{page}/{file}", f"---\n{text}---\n".encode()))
+
+    assert (found.problems, found.version) == ((), 2)
+    assert found.values
+
+
+@pytest.mark.parametrize("path", TRANSCRIPTS, ids=name)
+def test_commands_print_what_their_page_says(path: Path, play: Play) -> None:
+    done = play("check", path)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
+def test_an_error_is_documented(error: type[AtomicAgentsError]) -> None:
+    assert error.__doc__
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)*", error.__dict__["code"])
+    assert error.code in anchors(ROOT / "docs" / "reference" / "errors.md")
+    assert error.exit_status in generate_docs.EXIT_CODES
+
+
+def test_errors_have_codes_of_their_own() -> None:
+    codes = [error.code for error in ERRORS]
+
+    assert sorted(set(codes)) == sorted(codes)
+
+
+def test_every_settings_file_is_described() -> None:
+    assert list(generate_docs.SETTINGS) == list(settings.RULES)
+
+
+def test_fragments_go_below_what_is_not_released() -> None:
+    before = "# Changelog\n\n## [Unreleased]\n\n### Fixed\n\n- Old.\n\n## [2.0.0]\n\n### Added\n\n- Older.\n"
+    fragments = {"fixed": ["New\nin two lines.\n"], "breaking": ["Broken.\n"]}
+
+    after = changelog.merged(before, fragments)
+
+    unreleased = "### BREAKING\n\n- Broken.\n\n### Fixed\n\n- Old.\n- New\n  in two lines.\n"
+    assert after == f"# Changelog\n\n## [Unreleased]\n\n{unreleased}\n## [2.0.0]\n\n### Added\n\n- Older.\n"
+
+
+def test_every_fragment_names_its_kind() -> None:
+    fragments = [path for path in (ROOT / "changes").glob("*.md") if path.name != "README.md"]
+
+    assert [path.name for path in fragments if path.stem.rpartition(".")[2] not in changelog.KINDS] == []

@@ -1,0 +1,269 @@
+from decimal import Decimal
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atomic_agents.core.errors import InternalError, ProviderFailed, RunInterrupted
+from atomic_agents.core.model import Answer, Message, ToolCall, ToolSpec, Usage
+from atomic_agents.runtime import turn
+from atomic_agents.runtime.states import (
+    Answered,
+    Ask,
+    Assemble,
+    Assembled,
+    Call,
+    Called,
+    Close,
+    Closed,
+    Effect,
+    Event,
+    Failed,
+    Phase,
+    Refused,
+    Reserve,
+    Reserved,
+    RunState,
+    Started,
+)
+
+TOOLS = (ToolSpec("recall", "search", {"type": "object"}),)
+CALL = ToolCall("call-1", "recall", "{}")
+RESULT = Message("tool", "nothing", call_id="call-1", tool_name="recall")
+OOPS = ProviderFailed("the model is ill")
+
+
+def said(text: str = "", *calls: ToolCall, shown: str | None = None, notes: tuple[str, ...] = (), refused: bool = False,
+         cost: str = "0.25") -> Answered:  # fmt: skip
+    answer = Answer(text, calls, Usage(10, 2), "tool_calls" if calls else "stop")
+    return Answered(answer, Decimal(cost), text if shown is None else shown, notes, refused)
+
+
+CAPTURE_ONLY = said("```atomic_capture\n{}\n```", shown="", notes=("remembered as user_x.md",))
+REFUSED_CAPTURE = said("```atomic_capture\n{\n```", shown="", notes=("not remembered: broken",), refused=True)
+EVENTS: tuple[Event, ...] = (
+    Started(), Assembled(("s",), TOOLS), Reserved(), Refused("too dear"), said("done"), Called((RESULT,)), Closed(),
+    Failed(OOPS),
+)  # fmt: skip
+POSSIBLE = {
+    (Phase.NEW, Started),
+    (Phase.ASSEMBLING, Assembled),
+    (Phase.RESERVING, Reserved),
+    (Phase.RESERVING, Refused),
+    (Phase.ASKING, Answered),
+    (Phase.CALLING, Called),
+    (Phase.CLOSING, Closed),
+    *((phase, Failed) for phase in Phase if phase is not Phase.DONE),
+}
+
+
+def new(most: int = 8) -> RunState:
+    return RunState("what is up?", most, 4000, None)
+
+
+def play(*events: Event, most: int = 8) -> tuple[RunState, list[Effect | None]]:
+    state, effects = new(most), []
+    for event in (Started(), Assembled(("be brief",), TOOLS), *events):
+        state, effect = turn.advance(state, event)
+        effects.append(effect)
+    return state, effects
+
+
+@pytest.mark.parametrize(("phase", "event"), list(product(Phase, EVENTS)))
+def test_an_event_that_cannot_happen_is_refused(phase: Phase, event: Event) -> None:
+    state = RunState("x", 8, 4000, None, phase=phase)
+
+    if (phase, type(event)) in POSSIBLE:
+        turn.advance(state, event)
+    else:
+        with pytest.raises(InternalError, match=f"a run that is {phase}"):
+            turn.advance(state, event)
+
+
+def test_a_run_assembles_reserves_asks_and_closes() -> None:
+    state, effects = play(Reserved(), said("done"), Closed())
+
+    assert [type(effect) for effect in effects] == [Assemble, Reserve, Ask, Close, type(None)]
+    assert (state.phase, state.ending, state.text, state.cost) == (Phase.DONE, "ok", "done", Decimal("0.25"))
+    assert state.usage == Usage(10, 2)
+
+
+def test_what_is_reserved_is_what_is_asked() -> None:
+    _, effects = play(Reserved())
+
+    assert isinstance(effects[1], Reserve)
+    assert isinstance(effects[2], Ask)
+    assert effects[1].request == effects[2].request
+    assert effects[2].request.tools == TOOLS
+
+
+def test_tool_calls_are_called_and_their_results_go_back() -> None:
+    state, effects = play(Reserved(), said("let me look", CALL), Called((RESULT,)), Reserved(), said("found"), Closed())
+
+    assert effects[3] == Call((CALL,))
+    assert state.messages == (
+        Message("user", "what is up?"),
+        Message("assistant", "let me look", (CALL,)),
+        RESULT,
+        Message("assistant", "found"),
+    )
+    assert state.text == "let me look\n\nfound"
+    assert state.cost == Decimal("0.50")
+
+
+def test_the_last_request_there_may_be_has_no_tools() -> None:
+    looping = [event for _ in range(2) for event in (Reserved(), said("", CALL), Called((RESULT,)))]
+
+    _, effects = play(*looping, most=3)
+
+    requests = [effect.request for effect in effects if isinstance(effect, Reserve)]
+    assert [bool(request.tools) for request in requests] == [True, True, False]
+
+
+def test_a_model_that_calls_tools_it_was_not_given_ends_the_run() -> None:
+    state, effects = play(Reserved(), said("I would look", CALL), most=1)
+
+    assert effects[-1] == Close()
+    assert state.text == "I would look"
+
+
+def test_an_answer_that_is_only_a_capture_goes_back_to_the_model() -> None:
+    state, effects = play(Reserved(), CAPTURE_ONLY)
+
+    assert isinstance(effects[-1], Reserve)
+    assert state.messages[-1] == Message("user", "remembered as user_x.md\nNow answer in words.")
+
+
+def test_a_capture_after_tools_is_no_answer_though_something_was_said_before_them() -> None:
+    state, effects = play(Reserved(), said("let me look", CALL), Called((RESULT,)), Reserved(), CAPTURE_ONLY)
+
+    assert isinstance(effects[-1], Reserve)
+    assert state.messages[-1].text.endswith("Now answer in words.")
+
+
+def test_a_refused_capture_may_be_mended_without_repeating_the_answer() -> None:
+    answered = said(
+        "the answer\n```atomic_capture\n{\n```", shown="the answer", notes=("not remembered",), refused=True
+    )
+
+    asked, _ = play(Reserved(), answered)
+    state, effects = play(Reserved(), answered, Reserved(), CAPTURE_ONLY)
+
+    assert asked.messages[-1].text == (
+        "not remembered\nMend the capture if you can, and do not repeat your answer, which has been given."
+    )
+    assert effects[-1] == Close()
+    assert state.text == "the answer"
+
+
+def test_a_mended_capture_is_no_answer_where_there_was_none_yet() -> None:
+    state, _ = play(Reserved(), REFUSED_CAPTURE, Reserved(), CAPTURE_ONLY, Reserved(), said("here it is"))
+
+    assert state.messages[2].text == "not remembered: broken\nMend the capture if you can, and answer."
+    assert (state.text, state.phase) == ("here it is", Phase.CLOSING)
+
+
+def test_a_model_that_says_nothing_is_not_asked_for_ever() -> None:
+    silent = [event for _ in range(turn.MOST_URGES + 1) for event in (Reserved(), said())]
+
+    state, effects = play(*silent)
+
+    assert effects[-1] == Close()
+    assert state.iterations == turn.MOST_URGES + 1
+
+
+def test_the_model_is_told_of_captures_with_the_results_of_its_calls() -> None:
+    state, _ = play(Reserved(), said("noted", CALL, notes=("remembered as user_x.md",)), Called((RESULT,)))
+
+    assert state.messages[-2:] == (RESULT, Message("user", "remembered as user_x.md"))
+    assert state.notes == ()
+
+
+def test_a_cap_ends_the_run_and_keeps_what_was_said() -> None:
+    state, effects = play(Reserved(), said("so far", CALL), Called((RESULT,)), Refused("too dear"), Closed())
+
+    assert effects[-2] == Close()
+    assert (state.ending, state.reason, state.text) == ("skipped", "too dear", "so far")
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        [],
+        [Started()],
+        [Started(), Assembled((), ())],
+        [Started(), Assembled((), ()), Reserved()],
+        [Started(), Assembled((), ()), Reserved(), said("", CALL)],
+    ],
+    ids=["new", "assembling", "reserving", "asking", "calling"],
+)
+def test_a_failure_in_any_phase_closes_the_run(before: list[Event]) -> None:
+    state = new()
+    for event in before:
+        state, _ = turn.advance(state, event)
+
+    state, effect = turn.advance(state, Failed(OOPS))
+
+    assert effect == Close()
+    assert (state.ending, state.reason, state.failure) == ("error", "the model is ill", OOPS)
+    assert turn.advance(state, Closed())[0].phase is Phase.DONE
+
+
+def test_a_failure_while_closing_is_the_end() -> None:
+    state, effects = play(Reserved(), said("done"), Failed(OOPS))
+
+    assert effects[-1] is None
+    assert (state.phase, state.ending, state.failure) == (Phase.DONE, "error", OOPS)
+
+
+def test_an_interruption_is_not_called_an_error() -> None:
+    state, _ = play(Failed(RunInterrupted("stopped by you")))
+
+    assert state.ending == "interrupted"
+
+
+answers = st.builds(
+    lambda text, calls, shown, notes, refused: said(
+        text, *[ToolCall(f"c{n}", "recall", "{}") for n in range(calls)], shown=text if shown else "", notes=notes,
+        refused=refused,
+    ),
+    st.sampled_from(["", "text", " \n"]), st.integers(0, 2), st.booleans(), st.sampled_from([(), ("noted",)]),
+    st.booleans(),
+)  # fmt: skip
+fates = st.lists(st.tuples(answers, st.booleans(), st.sampled_from(["", "", "", "", "fail", "refuse"])), max_size=12)
+
+
+@given(fates, st.integers(1, 9), st.booleans())
+def test_whatever_happens_a_run_ends_closed_once(
+    fates: list[tuple[Answered, bool, str]], most: int, closing_fails: bool
+) -> None:
+    state, effect = turn.advance(new(most), Started())
+    script, closes, asked, shown = iter(fates), 0, 0, ""
+    while effect is not None:
+        fate = next(script, (said("at last"), False, ""))
+        event: Event
+        match effect:
+            case Close():
+                closes += 1
+                event = Failed(OOPS) if closing_fails else Closed()
+            case _ if fate[2] == "fail":
+                event = Failed(OOPS)
+            case Assemble():
+                event = Assembled(("s",), TOOLS)
+            case Reserve():
+                event = Refused("too dear") if fate[2] == "refuse" else Reserved()
+            case Ask(request):
+                event, asked = fate[0], asked + 1
+                shown += fate[0].shown.strip()
+                assert bool(request.tools) == (asked < most)
+            case Call(calls):
+                event = Called(tuple(Message("tool", "r", call_id=call.id, tool_name=call.name) for call in calls))
+        state, effect = turn.advance(state, event)
+
+    assert (state.phase, closes) == (Phase.DONE, 1)
+    assert asked <= most
+    assert bool(state.text) == bool(shown)
+    answered = {message.call_id for message in state.messages if message.role == "tool"}
+    called = {call.id for message in state.messages[:-1] for call in message.calls}
+    assert called <= answered or state.ending != "ok"
