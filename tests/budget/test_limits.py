@@ -1,7 +1,7 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atomic_agents.budget.limits import Action, Spent, judge, judge_fallback
@@ -99,6 +99,7 @@ guardrails = st.builds(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(guardrails, st.builds(Spent, money, money), money, money)
 def test_spending_more_or_asking_for_more_is_never_judged_more_mildly(
     guardrails: CostGuardrails, used: Spent, quote: Decimal, more: Decimal
@@ -112,6 +113,7 @@ def test_spending_more_or_asking_for_more_is_never_judged_more_mildly(
     assert STRICTNESS.index(later) >= now
 
 
+@settings(deadline=None)
 @given(guardrails, st.builds(Spent, money, money), money.filter(bool), st.booleans())
 def test_what_is_allowed_passes_no_cap(guardrails: CostGuardrails, used: Spent, quote: Decimal, critical: bool) -> None:
     if judge(guardrails, used, quote, critical=critical).action == "allow":

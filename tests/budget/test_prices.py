@@ -1,7 +1,7 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atomic_agents.budget import prices
@@ -70,6 +70,7 @@ def test_a_server_that_counts_its_cache_apart_has_a_price_all_the_same() -> None
 tokens = st.integers(0, 400_000)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(KNOWN), tokens, tokens, tokens, st.fractions(0, 1), st.fractions(0, 1))
 def test_no_request_costs_more_than_the_most_it_can(
     model: str, asked: int, most_out: int, out: int, read: float, written: float

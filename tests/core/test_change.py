@@ -20,7 +20,16 @@ def test_a_put_shows_the_lines_that_change() -> None:
 def test_what_is_made_or_taken_away_stands_against_nothing() -> None:
     shown = diff({"old": b"x\n"}, Put("new", b"y\n"), Delete("old"))
 
-    assert shown == ["--- /dev/null", "+++ new", "@@ -0,0 +1 @@", "+y", "--- old", "+++ /dev/null", "@@ -1 +0,0 @@", "-x"]
+    assert shown == [
+        "--- /dev/null",
+        "+++ new",
+        "@@ -0,0 +1 @@",
+        "+y",
+        "--- old",
+        "+++ /dev/null",
+        "@@ -1 +0,0 @@",
+        "-x",
+    ]
 
 
 def test_an_empty_document_shows_as_it_comes_and_goes() -> None:
@@ -37,7 +46,8 @@ def test_a_later_change_is_shown_against_the_earlier_one() -> None:
     shown = diff({"a": b"1\n"}, Put("a", b"2\n"), Append("a", "3"), Put("a", b"2\n3\n4\n"))
 
     assert shown == [
-        "--- a", "+++ a", "@@ -1 +1 @@", "-1", "+2", "+++ a (appended)", "+3", "--- a", "+++ a", "@@ -2 +2,2 @@", " 3", "+4",
+        "--- a", "+++ a", "@@ -1 +1 @@", "-1", "+2", "+++ a (appended)", "+3", "--- a", "+++ a", "@@ -2 +2,2 @@",
+        " 3", "+4",
     ]  # fmt: skip
 
 

@@ -2,12 +2,93 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from blocks import REAL, documents, wanted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atomic_agents.core.document import MAX_BYTES, REMOVE, Document, parse, render, same
 from atomic_agents.core.errors import DocumentUnreadable
+
+ROOT = Path(__file__).parents[2]
+REAL = tuple(
+    sorted(
+        (*(ROOT / "src/atomic_agents/samples").rglob("*.md"), *(ROOT / "tests/vaults/v0").rglob("*.md"),
+         *(ROOT / "tests/vaults/v1").rglob("*.md"))
+    )
+)  # fmt: skip
+"""Documents that somebody wrote."""
+
+VALUES = (
+    "[a, b]", "['x # y', 2]", "[a, b] # c", "{a: 1}", "[a,\n  b]", "\n  - a\n  - b", "\n- a\n- b # c",
+    "\n- a\n- - b\n  - c", "\n- k: v\n  l: w\n- x", "\n  k: v\n  l:\n    - 1", "plain\n  over two lines",
+    "'quoted\n  over two'", "|\n  line\n  two", "|+\n  line\n\n", ">-\n  fold\n  ed\n", "\n  # inside\n  - a",
+    "!!str 5", "\n\n- z", "x", "'q # r'", '"d q"', "5", "yes", "~", "", "2026-05-05", "a b # c", "'it''s' # c",
+    "a#b", "é 日本 😀", '"esc \\" x"', "'a\u2028b'", ".nan", "1.5",
+)  # fmt: skip
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> str:
+    """Documents with front matter in every form that YAML has for it, each key once, and bodies of any kind."""
+    newline = draw(st.sampled_from(("\n", "\n", "\r\n")))
+    indent = draw(st.sampled_from(("", "", "", "  ")))
+    written: list[str] = []
+    for key in draw(
+        st.lists(st.sampled_from(("a", "b", "c", "long-key", "'q k'", "schema_version")), unique=True, max_size=5)
+    ):
+        if draw(st.booleans()):
+            written.append(draw(st.sampled_from(("", "# about the next key", "   ", "#x: y"))))
+        value = draw(st.sampled_from(VALUES))
+        entry = f"{key}:{'' if not value or value.startswith(chr(10)) else ' '}{value}"
+        written += [f"{indent}{line}" if line else "" for line in entry.split("\n")]
+    head = "".join(line + newline for line in written)
+    fence = draw(st.sampled_from(("---", "---  ", "-----")))
+    body = draw(st.sampled_from(("", "\nbody\n", "no newline", "\n---\nrule\n", "\r\nmixed\n", "\n\u2028 \x0c\n")))
+    before = draw(st.sampled_from(("", "", "\ufeff")))
+    return f"{before}---{newline}{head}{fence}{newline if body or draw(st.booleans()) else ''}{body}"
+
+
+wanted = st.one_of(
+    st.sampled_from(
+        (
+            "x",
+            "it's",
+            'say "so"',
+            "a: b",
+            "# c",
+            "2026-05-05",
+            "yes",
+            "",
+            "  sp ",
+            "two\nlines\n",
+            "\u2028x\x85",
+            "\ttab",
+            "-",
+            "- x",
+            "?",
+            "|",
+            "%",
+            "@",
+            "a #b",
+            "null",
+            "0x1f",
+            "1_000",
+            "é😀",
+            "\x07",
+            "\ufeffx",
+            5,
+            True,
+            False,
+            None,
+            1.5,
+        )
+    ),
+    st.text(max_size=20),
+    st.integers(-(10**9), 10**9),
+    st.lists(st.one_of(st.booleans(), st.integers(0, 9), st.text(max_size=5)), max_size=3),
+    st.dates(),
+    st.dictionaries(st.text("abc", min_size=1, max_size=3), st.lists(st.integers(0, 3), max_size=2), max_size=2),
+)
+
 
 NOTE = """---
 # who wrote this
@@ -174,7 +255,9 @@ def test_half_a_character_does_not_cost_a_note() -> None:
     assert made.edit({"name": "\ud83d"}).with_body("\udc00").text == "---\nname: '?'\n---\n?"
 
 
-@pytest.mark.parametrize("text", ["", "\n", "# x", "----x\n", "--\na: 1\n--\n", "text\n---\na: 1\n---\n", " ---\na: 1\n---\n"])
+@pytest.mark.parametrize(
+    "text", ["", "\n", "# x", "----x\n", "--\na: 1\n--\n", "text\n---\na: 1\n---\n", " ---\na: 1\n---\n"]
+)
 def test_a_document_without_front_matter_is_all_body(text: str) -> None:
     document = read(text)
 

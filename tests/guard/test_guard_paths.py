@@ -14,7 +14,9 @@ ROOT = "/vault"
 def allowed(*, read: str = "", write: str = "", read_only: str = "", agent: str = "a", root: str = ROOT) -> PathPolicy:
     """What an agent may touch that states at most one path of each kind."""
     tools = ToolSettings(
-        read_paths=(read,) if read else (), write_paths=(write,) if write else (), read_only_paths=(read_only,) if read_only else ()
+        read_paths=(read,) if read else (),
+        write_paths=(write,) if write else (),
+        read_only_paths=(read_only,) if read_only else (),
     )
     return policy(agent, tools, root)
 
@@ -39,7 +41,7 @@ def allowed(*, read: str = "", write: str = "", read_only: str = "", agent: str 
         ("/vault", "z/out/x.md", "_migrations/x.py"),
         ("  out/  ", "a/out/x.md", "a/x.md"),
         ("a b/c", "a/a b/c/x.md", "a/a b/d"),
-        ("..b", "a/..b/x.md", "a/x.md"),
+        ("b..c", "a/b..c/x.md", "a/x.md"),
     ],
 )
 def test_a_path_covers_what_it_names_and_no_more(stated: str, covered: str, other: str) -> None:
@@ -50,13 +52,28 @@ def test_a_path_covers_what_it_names_and_no_more(stated: str, covered: str, othe
 
 
 @pytest.mark.parametrize(
-    "stated", ["..", "../..", "../../x", "/", "/etc", "/vaulted/x", "/vault/../etc", "~", "~/x", "~nobody/x", "<agents_root>/../x", "", " ", "/vault/.."]
+    "stated",
+    [
+        "../..",
+        "../../x",
+        "/",
+        "/etc",
+        "/vaulted/x",
+        "/vault/../etc",
+        "~",
+        "~/x",
+        "~nobody/x",
+        "<agents_root>/../x",
+        " ",
+        "/vault/..",
+    ],
 )
 def test_a_path_that_leads_out_of_the_vault_allows_nothing(stated: str) -> None:
-    found = allowed(read=stated, write=stated, root="/vault" if stated != ".." else ROOT)
+    found = allowed(read=stated, write=stated)
 
-    documents = ("b/x.md", "etc/passwd", "x", "x.md", "a/out/x.md")
-    assert [found.may_write(path) for path in documents] == ([False] * 5 if stated != ".." else [True] * 5)
+    assert not any(
+        found.may_write(path) or found.may_read(path) for path in ("b/x.md", "etc/passwd", "x", "x.md", "a/out/x.md")
+    )
 
 
 def test_a_home_path_is_the_vaults_where_the_vault_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -76,11 +93,23 @@ def test_what_an_agent_remembers_it_may_read_and_nothing_else() -> None:
     found = allowed()
 
     mine = [layout.note("a", "x.md"), layout.wiki("a") + "x.md", "a/journal/2026-05/2026-05-09.md"]
-    assert [found.may_read(path) for path in (*mine, "a/tools.md", "a/raw/x.md", "b/memory/x.md")] == [True] * 3 + [False] * 3
+    assert [found.may_read(path) for path in (*mine, "a/tools.md", "a/raw/x.md", "b/memory/x.md")] == [True] * 3 + [
+        False
+    ] * 3
     assert not any(found.may_write(path) for path in mine)
 
 
-@pytest.mark.parametrize("read_only", ["memory/archive/", "memory/archive", "./memory/ARCHIVE", "../a/memory/archive", "/vault/a/memory/archive", "memory/archive/x.md"])
+@pytest.mark.parametrize(
+    "read_only",
+    [
+        "memory/archive/",
+        "memory/archive",
+        "./memory/ARCHIVE",
+        "../a/memory/archive",
+        "/vault/a/memory/archive",
+        "memory/archive/x.md",
+    ],
+)
 def test_read_only_beats_write(read_only: str) -> None:
     found = allowed(write="memory/", read_only=read_only)
 
@@ -94,8 +123,9 @@ def test_a_read_only_folder_with_a_dot_in_its_name_is_a_folder() -> None:
 
 
 OPERATORS = (
-    *layout.SETTINGS_FILES, "persona.link.md", "goal.md", "persona/SOUL.md", "persona/x/y.md", "skills/x/SKILL.md", "tools/x.py",
-    "evals/rubric.md", "log/2026-05/2026-05-09.jsonl", "runs/2026-05/r.jsonl", ".git/hooks/x", "memory/.versions/x/1.md",
+    *layout.SETTINGS_FILES, "persona.link.md", "goal.md", "persona/SOUL.md", "persona/x/y.md", "skills/x/SKILL.md",
+    "tools/x.py", "evals/rubric.md", "log/2026-05/2026-05-09.jsonl", "runs/2026-05/r.jsonl", ".git/hooks/x",
+    "memory/.versions/x/1.md",
 )  # fmt: skip
 
 
@@ -105,31 +135,51 @@ def test_no_write_path_covers_what_is_the_operators(agent: str, write: str) -> N
     found = allowed(write=write, agent=agent)
 
     assert [path for path in OPERATORS if found.may_write(f"{agent}/{path}")] == []
-    assert [path for path in OPERATORS if found.may_write(f"{agent}/{path.title()}") or found.may_write(f"{agent}/{path.upper()}")] == []
+    assert [
+        path
+        for path in OPERATORS
+        if found.may_write(f"{agent}/{path.title()}") or found.may_write(f"{agent}/{path.upper()}")
+    ] == []
 
 
 def test_no_write_path_covers_what_is_another_agents_operators() -> None:
     found = allowed(write="<agents_root>/")
-    theirs = ("policy.md", "prices.toml", "s/roles/w/PROMPT.md", "s/projects/p/canon.md", "s/projects/p/style_guide.md", "s/projects/p/policy/x.md",
-              ".personas/x/SOUL.md", "_migrations/v1_to_v2.py", "_runs/x.jsonl", ".atomic/index.sqlite")  # fmt: skip
+    theirs = (
+        "policy.md",
+        "prices.toml",
+        "s/roles/w/PROMPT.md",
+        "s/projects/p/canon.md",
+        "s/projects/p/style_guide.md",
+        "s/projects/p/policy/x.md",
+        ".personas/x/SOUL.md",
+        "_migrations/v1_to_v2.py",
+        "_runs/x.jsonl",
+        ".atomic/index.sqlite",
+    )
 
     assert [path for path in (*theirs, *(f"b/{path}" for path in OPERATORS)) if found.may_write(path)] == []
     assert all(map(found.may_write, ("b/memory/x.md", "b/drafts/x.md", "s/projects/p/notes.md")))
 
 
-@pytest.mark.parametrize("path", ["a/wiki/tools.md", "a/wiki/model.md", "a/memory/tools/x.md", "a/wiki/policy/x.md", "a/raw/log/x.txt"])
+@pytest.mark.parametrize(
+    "path", ["a/wiki/tools.md", "a/wiki/model.md", "a/memory/tools/x.md", "a/wiki/policy/x.md", "a/raw/log/x.txt"]
+)
 def test_an_agents_own_pages_may_have_any_name(path: str) -> None:
     assert allowed(write="./").may_write(path)
 
 
-@pytest.mark.parametrize("path", ["", "/a/out/x", "a/out/../tools.md", "a/./tools.md", "a//tools.md", "..", "a/out/", "../vault/a/out/x"])
+@pytest.mark.parametrize(
+    "path", ["", "/a/out/x", "a/out/../tools.md", "a/./tools.md", "a//tools.md", "..", "a/out/", "../vault/a/out/x"]
+)
 def test_what_is_no_plain_path_is_refused(path: str) -> None:
     found = allowed(read="<agents_root>/", write="<agents_root>/")
 
     assert (found.may_read(path), found.may_write(path)) == (False, False)
 
 
-SEGMENTS = st.sampled_from(("a", "b", ".", "..", "memory", "tools.md", "persona", "TOOLS.md", "x.md", ".x", "_x", "é", "e\u0301", "log"))
+SEGMENTS = st.sampled_from(
+    ("a", "b", ".", "..", "memory", "tools.md", "persona", "TOOLS.md", "x.md", ".x", "_x", "é", "e\u0301", "log")
+)
 PATHS = st.lists(SEGMENTS, min_size=1, max_size=4).map("/".join)
 
 

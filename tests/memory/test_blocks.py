@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from atomic_agents.memory.blocks import CaptureFilter, split_blocks
@@ -88,6 +88,7 @@ parts = st.sampled_from(
 texts = st.lists(parts, max_size=14).map("".join)
 
 
+@settings(deadline=None)
 @given(texts, st.lists(st.integers(1, 9), min_size=1))
 @example("```atomic_capture\r\n{}\r\n```\r\nafter", [1])
 @example("x\n```atomic_capture", [1])
@@ -105,6 +106,7 @@ def test_the_stream_shows_what_the_text_will_have_however_it_is_cut(text: str, c
     assert "".join(shown.splitlines()).strip() == "".join(kept.splitlines()).strip()
 
 
+@settings(deadline=None)
 @given(texts)
 def test_nothing_of_a_block_is_ever_shown(text: str) -> None:
     shown, _ = split_blocks(f'{text.replace("`", "")}\n```atomic_capture\n{{"secret": 1}}\n```\n{text}')

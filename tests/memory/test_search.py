@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atomic_agents.core.change import Delete, Put
@@ -193,6 +193,7 @@ letters = st.text("abcdeé日本語ñ", min_size=1, max_size=5).filter(lambda wo
 bodies = st.lists(st.lists(letters, min_size=1, max_size=8).map(" ".join), min_size=1, max_size=6)
 
 
+@settings(deadline=None)
 @given(bodies, st.data())
 def test_recall_finds_every_document_that_a_full_scan_finds(bodies: list[str], data: st.DataObject) -> None:
     notes = {f"{AGENT}/memory/user_{n}.md": note(body, name="-", description="-") for n, body in enumerate(bodies)}

@@ -1,10 +1,13 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="each attempt is a fork")
 
 DRIVER = Path(__file__).with_name("kill_driver.py")
 COST = 0.002

@@ -3,7 +3,7 @@ import html
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atomic_agents.memory.fence import fence
@@ -257,6 +257,7 @@ hostile = st.one_of(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(hostile, hostile, hostile)
 def test_nothing_in_a_fence_can_open_or_close_one(path: str, body: str, fact: str) -> None:
     path = f"agent/{path}"
@@ -272,6 +273,7 @@ def test_nothing_in_a_fence_can_open_or_close_one(path: str, body: str, fact: st
     assert html.unescape("\n".join(inside)).strip() == html.unescape(body).strip()
 
 
+@settings(deadline=None)
 @given(hostile, hostile, st.sampled_from(["memory/user_x", "wiki/x", "journal/2026-11/2026-11-22", "memory/INDEX"]))
 def test_whatever_documents_say_the_prompt_keeps_its_structure(name: str, body: str, file: str) -> None:
     meta = f"---\nname: {html.escape(name)!r}\n---\n\n" if file == "memory/user_x" else ""

@@ -253,6 +253,19 @@ def test_a_tool_that_raises_is_answered_with_what_it_raised(house: House, monkey
     assert house.tool_answers[0].text == "error: RuntimeError: the shelf fell"
 
 
+def test_ctrl_c_in_a_tool_stops_the_run_and_keeps_its_line(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    workspace = house.workspace([calling(call("recall", query="x"), text="Let me look.")])
+    monkeypatch.setattr(workspace.memory, "search", stop)
+
+    result = run(workspace, "hello")
+
+    assert (result.ending, result.text) == ("interrupted", "Let me look.")
+    assert [line["status"] for line in house.log()] == ["interrupted"]
+
+
 def test_a_long_result_is_cut_and_says_so(house: House) -> None:
     put(house.store, caldwell__memory__user_long=("word " * 20_000))
     (house.root / "caldwell/memory/user_long").rename(house.root / "caldwell/memory/user_long.md")
@@ -466,6 +479,17 @@ def test_a_document_that_cannot_be_read_is_a_warning_and_the_run_goes_on(house: 
 
     assert result.ending == "ok"
     assert [warning.partition(":")[0] for warning in result.warnings] == [INDEX, "caldwell/memory/user_bad.md"]
+
+
+def test_of_many_documents_that_cannot_be_read_a_few_are_named(house: House) -> None:
+    (house.root / "caldwell/memory").mkdir()
+    for number in range(40):
+        (house.root / f"caldwell/memory/user_{number:02}.md").write_bytes(b"\xff")
+
+    result = house.run(["done"])
+
+    assert len(result.warnings) == 6
+    assert result.warnings[-1] == "35 more documents could not be read; atomic-agents doctor names them"
 
 
 def test_text_that_is_not_unicode_is_written_down_all_the_same(house: House) -> None:

@@ -2,7 +2,7 @@ from decimal import Decimal
 from itertools import product
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atomic_agents.core.errors import InternalError, ProviderFailed, RunInterrupted
@@ -234,6 +234,7 @@ answers = st.builds(
 fates = st.lists(st.tuples(answers, st.booleans(), st.sampled_from(["", "", "", "", "fail", "refuse"])), max_size=12)
 
 
+@settings(deadline=None)
 @given(fates, st.integers(1, 9), st.booleans())
 def test_whatever_happens_a_run_ends_closed_once(
     fates: list[tuple[Answered, bool, str]], most: int, closing_fails: bool

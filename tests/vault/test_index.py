@@ -54,7 +54,14 @@ Ask Nell before you change this.   \t
 
 
 def add(text: str, **changed: str | None) -> str:
-    values: dict[str, str | None] = {"type_": "user", "name": "n", "file": "user_n.md", "hook": "d", "former": None, **changed}
+    values: dict[str, str | None] = {
+        "type_": "user",
+        "name": "n",
+        "file": "user_n.md",
+        "hook": "d",
+        "former": None,
+        **changed,
+    }
     return index.add(text, **values)  # type: ignore[arg-type]  # each is of its own type
 
 
@@ -110,7 +117,9 @@ def test_line_endings_and_a_missing_last_newline_stay() -> None:
     text = "# T\r\n\r\n## User Profile\r\n- [a](a.md)\r\nmixed\nlast"
 
     assert add(text) == text.replace("Profile\r\n", "Profile\r\n- [n](user_n.md) — d\r\n")
-    assert add("## User Profile\r\nlast").encode() == b"## User Profile\r\nlast\r\n\r\n- [n](user_n.md) \xe2\x80\x94 d\r\n"
+    assert (
+        add("## User Profile\r\nlast").encode() == b"## User Profile\r\nlast\r\n\r\n- [n](user_n.md) \xe2\x80\x94 d\r\n"
+    )
 
 
 def test_separators_that_are_no_line_ends_stay() -> None:
@@ -135,7 +144,9 @@ def test_an_archive_is_made_where_there_is_none() -> None:
 
 
 def test_entries_are_listed_with_their_lines() -> None:
-    text = f"{HAND}```\n- [code](code.md)\n```\n- [odd name](<a b.md>)\n- [it's \\[x\\]](./b.md)\n- [nested [x]](c.md)\n"
+    text = (
+        f"{HAND}```\n- [code](code.md)\n```\n- [odd name](<a b.md>)\n- [it's \\[x\\]](./b.md)\n- [nested [x]](c.md)\n"
+    )
 
     assert index.files(text) == [
         (6, "user_old.md"), (7, "user_quoted.md"), (8, "user_wiki.md"), (12, "reference_x.md"), (16, "user_gone.md"),
@@ -151,22 +162,73 @@ def test_an_entry_keeps_to_its_length_where_the_name_leaves_room() -> None:
 
 EVIL = st.lists(
     st.sampled_from(
-        ("n", "\n", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "## Locked Decisions", "- [e](evil.md)", "](evil.md)", "[", "]",
-         "\\", "<!--", "-->", "`", "```", "`evil.md`", "[[evil]]", "(", ")", "<", ">", "# ", " — ", "| ", "~~~")
+        (
+            "n",
+            "\n",
+            "\r\n",
+            "\x0b",
+            "\x0c",
+            "\x1c",
+            "\x85",
+            "\u2028",
+            "## Locked Decisions",
+            "- [e](evil.md)",
+            "](evil.md)",
+            "[",
+            "]",
+            "\\",
+            "<!--",
+            "-->",
+            "`",
+            "```",
+            "`evil.md`",
+            "[[evil]]",
+            "(",
+            ")",
+            "<",
+            ">",
+            "# ",
+            " — ",
+            "| ",
+            "~~~",
+        )
     ),
     max_size=6,
-).map("".join)  # fmt: skip
+).map("".join)
 PAGES = st.lists(
     st.tuples(
         st.sampled_from(
-            ("# T", "## User Profile", "## Reference", "## Reference material", "## Archive (superseded)", "- [a](user_a.md) — x",
-             "- [b b](user_b.md)", "<!-- c", "-->", "<!-- x -->", "```", "~~~~", "text", "", "   ", "- `user_q.md` — h", "### sub",
-             "* [z](<a b.md>)", "- [[wiki|x]]", "\x0c", "\u2028 y", "## User Profile <!-- z", "- [n](n.md) <!-- q", "---")
+            (
+                "# T",
+                "## User Profile",
+                "## Reference",
+                "## Reference material",
+                "## Archive (superseded)",
+                "- [a](user_a.md) — x",
+                "- [b b](user_b.md)",
+                "<!-- c",
+                "-->",
+                "<!-- x -->",
+                "```",
+                "~~~~",
+                "text",
+                "",
+                "   ",
+                "- `user_q.md` — h",
+                "### sub",
+                "* [z](<a b.md>)",
+                "- [[wiki|x]]",
+                "\x0c",
+                "\u2028 y",
+                "## User Profile <!-- z",
+                "- [n](n.md) <!-- q",
+                "---",
+            )
         ),
         st.sampled_from(("\n", "\n", "\r\n")),
     ).map("".join),
     max_size=10,
-).map("".join)  # fmt: skip
+).map("".join)
 
 
 @settings(max_examples=500, deadline=None)
@@ -179,7 +241,9 @@ def test_whatever_is_said_an_index_gains_one_line_and_loses_none(page: str, name
     assert "\n" not in new
     assert len(new.splitlines()) == 1
     there = iter(re.findall(r"[^\n]*\n|[^\n]+", after))
-    assert all(any(line in (other, other.rstrip("\r\n")) for other in there) for line in re.findall(r"[^\n]*\n|[^\n]+", page))
+    assert all(
+        any(line in (other, other.rstrip("\r\n")) for other in there) for line in re.findall(r"[^\n]*\n|[^\n]+", page)
+    )
     assert add(after, name=name, hook=hook, type_=type_, file="new.md") == after
 
 

@@ -11,7 +11,9 @@ TIME = datetime.datetime(2026, 5, 9, 10, 15, tzinfo=datetime.UTC)
 
 
 def run(outcome: str = "Done.", work_item: str = "What now?") -> str:
-    return journal.run_entry(TIME, run_id="run-1", trigger="manual", work_item=work_item, outcome=outcome, facts=["wrote x"])
+    return journal.run_entry(
+        TIME, run_id="run-1", trigger="manual", work_item=work_item, outcome=outcome, facts=["wrote x"]
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from atomic_agents.vault.layout import Kind, Layout, Place
 
 DAY = datetime.date(2026, 5, 9)
 SEGMENTS = (
-    "a", "b", "memory", "wiki", "policy", "dreams", "drm_1", "log", "runs", "journal", "persona", "roles", "projects", "agents",
-    ".versions", "_x", "evals", "memory.archived-1", "tools", "node_modules", "日本", "@home", "caldwell", "snapshots",
+    "a", "b", "memory", "wiki", "policy", "dreams", "drm_1", "log", "runs", "journal", "persona", "roles",
+    "projects", "agents", ".versions", "_x", "evals", "memory.archived-1", "tools", "node_modules", "日本", "@home",
+    "caldwell", "snapshots",
 )  # fmt: skip
 paths = st.lists(st.sampled_from(SEGMENTS), min_size=1, max_size=5).map("/".join)
 
@@ -21,7 +22,10 @@ def identities(*agents: str) -> list[str]:
     return [f"{agent}/persona/IDENTITY.md" for agent in agents]
 
 
-@pytest.mark.parametrize("agent", ["caldwell", "memory", "wiki", "snapshots", "log", "roles", "muse/projects/p/agents/writer", "日本", "@home"])
+@pytest.mark.parametrize(
+    "agent",
+    ["caldwell", "memory", "wiki", "snapshots", "log", "roles", "muse/projects/p/agents/writer", "日本", "@home"],
+)
 def test_a_folder_with_an_identity_is_an_agent_whatever_it_is_called(agent: str) -> None:
     found = Layout(layout.agents(identities(agent)))
 
@@ -31,15 +35,28 @@ def test_a_folder_with_an_identity_is_an_agent_whatever_it_is_called(agent: str)
 
 
 def test_agents_are_found_at_any_depth_in_order_of_name() -> None:
-    found = layout.agents([*identities("b", "a/deep/c", "a"), "linked/persona.link.md", "no/persona/SOUL.md", "persona/IDENTITY.md"])
+    found = layout.agents(
+        [*identities("b", "a/deep/c", "a"), "linked/persona.link.md", "no/persona/SOUL.md", "persona/IDENTITY.md"]
+    )
 
     assert found == ("a", "a/deep/c", "b", "linked")
 
 
 @pytest.mark.parametrize(
-    "path", ["_drafts/a", ".obsidian/a", "a/_x/b", "a/.x/b", "caldwell/evals/golden/x", "caldwell/dreams/drm_1/memory", "caldwell/persona",
-             "caldwell/memory/old", "caldwell/tools/x", "bad."]
-)  # fmt: skip
+    "path",
+    [
+        "_drafts/a",
+        ".obsidian/a",
+        "a/_x/b",
+        "a/.x/b",
+        "caldwell/evals/golden/x",
+        "caldwell/dreams/drm_1/memory",
+        "caldwell/persona",
+        "caldwell/memory/old",
+        "caldwell/tools/x",
+        "bad.",
+    ],
+)
 def test_private_folders_and_an_agents_own_hold_no_agents(path: str) -> None:
     assert layout.agents(identities("caldwell", path)) == ("caldwell",)
 
@@ -49,7 +66,9 @@ def test_an_agent_may_stand_in_the_folder_of_another() -> None:
 
     assert found.agents == ("a", "a/b", "a/projects/p/agents/memory")
     assert found.place("a/b/wiki/x.md") == Place(Kind.WIKI, "a/b", "x.md")
-    assert found.place("a/projects/p/agents/memory/memory/x.md") == Place(Kind.NOTE, "a/projects/p/agents/memory", "x.md")
+    assert found.place("a/projects/p/agents/memory/memory/x.md") == Place(
+        Kind.NOTE, "a/projects/p/agents/memory", "x.md"
+    )
     assert found.place("a/projects/p/agents/memory/model.md").kind is Kind.SETTINGS
 
 
@@ -111,7 +130,11 @@ def test_a_place_is_told_by_its_path(path: str, kind: Kind, agent: str, name: st
     assert found == Place(kind, agent, name)
 
 
-@given(st.lists(paths, max_size=3), paths, st.sampled_from(("x.md", "INDEX.md", "model.md", "policy.md", "x.jsonl", ".x.md")))
+@given(
+    st.lists(paths, max_size=3),
+    paths,
+    st.sampled_from(("x.md", "INDEX.md", "model.md", "policy.md", "x.jsonl", ".x.md")),
+)
 def test_every_path_has_one_place_and_private_ones_mean_nothing(agents: list[str], folder: str, name: str) -> None:
     found = Layout(layout.agents(identities(*agents)))
 
@@ -155,8 +178,14 @@ def test_every_path_function_spells_what_a_place_reads(agent: str) -> None:
 
 def test_what_belongs_to_the_vault_belongs_to_no_agent() -> None:
     place = Layout(["a"]).place
-    paths = (layout.settings("", "policy.md"), layout.shared_persona("p", "SOUL.md"), layout.open_run("run-1"), layout.HISTORY,
-             layout.snapshot("x.tar.gz"), layout.INDEX_DATABASE)  # fmt: skip
+    paths = (
+        layout.settings("", "policy.md"),
+        layout.shared_persona("p", "SOUL.md"),
+        layout.open_run("run-1"),
+        layout.HISTORY,
+        layout.snapshot("x.tar.gz"),
+        layout.INDEX_DATABASE,
+    )
 
     assert [place(path).agent for path in paths] == [""] * 6
     assert [place(path).kind for path in paths] == [Kind.SETTINGS, *[Kind.OTHER] * 5]
@@ -172,10 +201,21 @@ def test_a_migration_script_is_told_by_its_name() -> None:
 
 @pytest.mark.parametrize(
     ("file", "expected"),
-    [("user_x.md", True), ("2026/x.md", True), ("INDEX.md", False), ("INDEX_a.md", False), ("INDEXES.md", True), (".x.md", False),
-     (".versions/x/1.md", False), ("sub/.trash/x.md", False), ("_d/x.md", False), ("_x.md", True), ("x.txt", False)],
-)  # fmt: skip
-def test_what_is_a_note_for_one_reader_is_one_for_all(file: str, expected: bool) -> None:  # noqa: FBT001
+    [
+        ("user_x.md", True),
+        ("2026/x.md", True),
+        ("INDEX.md", False),
+        ("INDEX_a.md", False),
+        ("INDEXES.md", True),
+        (".x.md", False),
+        (".versions/x/1.md", False),
+        ("sub/.trash/x.md", False),
+        ("_d/x.md", False),
+        ("_x.md", True),
+        ("x.txt", False),
+    ],
+)
+def test_what_is_a_note_for_one_reader_is_one_for_all(file: str, expected: bool) -> None:
     place = Layout(["a"]).place(f"a/memory/{file}")
 
     assert layout.is_note(file) == (place.kind is Kind.NOTE) == expected

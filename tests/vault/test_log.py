@@ -9,10 +9,11 @@ from atomic_agents.vault import log
 
 RECORD = {
     "agent_name": "scout", "agent_mode": "reactive", "trigger": "manual", "cost_estimated_via_fallback": True,
-    "cache_miss_tokens": 1000, "cache_hit_tokens": 0, "latency_ms": 1211.0, "cost_source": "actor", "cost_usd": Decimal("0.03"),
-    "output_tokens": 1000, "input_tokens": 1000, "model": "fake-1", "summary": "www...", "status": "ok", "primitive": "other",
-    "run_id": "run-20261122-195515-804721-6b63dcaa", "ts": "2026-11-22T19:55:17.019761+00:00", "fallback": False, "mandate_id": None,
-    "critical": False, "conversation_id": None,
+    "cache_miss_tokens": 1000, "cache_hit_tokens": 0, "latency_ms": 1211.0, "cost_source": "actor",
+    "cost_usd": Decimal("0.03"), "output_tokens": 1000, "input_tokens": 1000, "model": "fake-1",
+    "summary": "www...", "status": "ok", "primitive": "other", "run_id": "run-20261122-195515-804721-6b63dcaa",
+    "ts": "2026-11-22T19:55:17.019761+00:00", "fallback": False, "mandate_id": None, "critical": False,
+    "conversation_id": None,
 }  # fmt: skip
 PUBLISHED = (
     '{"ts":"2026-11-22T19:55:17.019761+00:00","run_id":"run-20261122-195515-804721-6b63dcaa","primitive":"other","status":"ok",'
@@ -27,7 +28,9 @@ def test_a_record_is_written_as_it_was_published() -> None:
 
 
 def test_what_costs_nothing_says_so() -> None:
-    line = log.render({"ts": "t", "status": "", "cost_usd": 0, "latency_ms": 0.0, "fallback": True, "extra": False, "none": None})
+    line = log.render(
+        {"ts": "t", "status": "", "cost_usd": 0, "latency_ms": 0.0, "fallback": True, "extra": False, "none": None}
+    )
 
     assert line == '{"ts":"t","status":"","cost_usd":0,"latency_ms":0.0,"fallback":true,"extra":false}'
 
@@ -66,7 +69,17 @@ def test_a_summary_has_at_most_eighty_characters(work_item: str, expected: str) 
 
 
 def test_lines_that_are_no_records_are_problems_and_the_others_are_read() -> None:
-    bad = [b'{"ts":"t', b"[]", b"5", b'"x"', b"null", b"\xff\xfe", b"{]", b"[" * 100_000, b'{"n": ' + b"9" * 5000 + b"}"]
+    bad = [
+        b'{"ts":"t',
+        b"[]",
+        b"5",
+        b'"x"',
+        b"null",
+        b"\xff\xfe",
+        b"{]",
+        b"[" * 100_000,
+        b'{"n": ' + b"9" * 5000 + b"}",
+    ]
     data = b'{"a":1}\n' + b"\n".join(bad) + b'\n\n  \n{"b":2}\r\n\xef\xbb\xbf{"c":3}\n{"d":'
 
     found = list(log.read("a/log/x.jsonl", data))
@@ -74,17 +87,29 @@ def test_lines_that_are_no_records_are_problems_and_the_others_are_read() -> Non
     assert [line.record for line in found if line.problem is None] == [{"a": 1}, {"b": 2}, {"c": 3}]
     assert [line.number for line in found if line.problem] == [*range(2, 11), 15]
     assert {line.problem.message for line in found if line.problem} == {"is not a log record"}
-    assert [line.problem.where for line in found if line.problem][0] == "a/log/x.jsonl:2"
+    assert next(line.problem.where for line in found if line.problem) == "a/log/x.jsonl:2"
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("0.03", Decimal("0.03")), ("0", Decimal(0)), ("12", Decimal(12)), ("null", Decimal(0)), ("1e-7", Decimal("1e-7")),
-        ("NaN", None), ("Infinity", None), ("-Infinity", None), ("-0.01", None), ('"0.5"', None), ("true", None), ("[]", None),
-        ("1e400", None), ("1e308", None), ("9" * 400, None),
+        ("0.03", Decimal("0.03")),
+        ("0", Decimal(0)),
+        ("12", Decimal(12)),
+        ("null", Decimal(0)),
+        ("1e-7", Decimal("1e-7")),
+        ("NaN", None),
+        ("Infinity", None),
+        ("-Infinity", None),
+        ("-0.01", None),
+        ('"0.5"', None),
+        ("true", None),
+        ("[]", None),
+        ("1e400", None),
+        ("1e308", None),
+        ("9" * 400, None),
     ],
-)  # fmt: skip
+)
 def test_a_cost_is_a_sum_of_money_or_unknown(text: str, expected: Decimal | None) -> None:
     assert log.cost(json.loads(f'{{"cost_usd": {text}}}')) == expected
 

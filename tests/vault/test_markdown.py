@@ -55,11 +55,24 @@ def test_a_fence_ends_with_as_many_marks_as_it_began() -> None:
 
 
 def test_a_fence_may_say_more_than_its_language() -> None:
-    assert [fence.tag for fence in fences("```yaml title=x\n```\n```{.yaml}\n```\n  ```  yml\n  ```\n")] == ["yaml", "yaml", "yml"]
+    assert [fence.tag for fence in fences("```yaml title=x\n```\n```{.yaml}\n```\n  ```  yml\n  ```\n")] == [
+        "yaml",
+        "yaml",
+        "yml",
+    ]
 
 
 def test_what_does_not_end_is_told_by_its_line() -> None:
-    bodies = ("x\n```\ny", "x\n<!-- a\nb", "x\n", "```\n```\n", "<!-- a\n-->\n", "```\n<!--\n```\n", "<!--\n```\n-->", "a <!-- b --> <!-- c")
+    bodies = (
+        "x\n```\ny",
+        "x\n<!-- a\nb",
+        "x\n",
+        "```\n```\n",
+        "<!-- a\n-->\n",
+        "```\n<!--\n```\n",
+        "<!--\n```\n-->",
+        "a <!-- b --> <!-- c",
+    )
 
     assert [open_end(body, 5) for body in bodies] == [
         (6, "code block"), (6, "HTML comment"), None, None, None, None, None, (5, "HTML comment"),
@@ -80,12 +93,18 @@ def test_a_heading_needs_a_space_and_keeps_a_sharp() -> None:
     ]  # fmt: skip
 
 
-@given(st.lists(st.sampled_from(("## a", "- b", "```", "~~~", "<!--", "-->", "text", "", "\r", "`x` <!-- y -->")), max_size=12))
+@given(
+    st.lists(
+        st.sampled_from(("## a", "- b", "```", "~~~", "<!--", "-->", "text", "", "\r", "`x` <!-- y -->")), max_size=12
+    )
+)
 def test_every_line_is_in_one_section_and_numbered_once(lines: list[str]) -> None:
     body = "".join(f"{line}\n" for line in lines)
 
     found = sections(body, 4)
-    numbers = sorted([line.number for section in found for line in section.lines] + [section.line for section in found[1:]])
+    numbers = sorted(
+        [line.number for section in found for line in section.lines] + [section.line for section in found[1:]]
+    )
 
     assert numbers == list(range(4, 4 + len(lines)))
     assert (open_end(body) is None) or "```" in body or "~~~" in body or "<!--" in body
@@ -96,8 +115,9 @@ from atomic_agents.vault import index, persona
 from atomic_agents.vault.markdown import sections, fences, open_end
 n = 50_000
 for text in (
-    "## " + "# " * n + "x", "## " + " " * n + "x", "<!---->" * n, "<!--" * n, "-->" * n, "`" * n + "x", "``` " + " " * n + "`",
-    "- " + " " * n + "x", "- " + "(" * n, "- [" + "[" * n, "- [" + "](" * n, "- [" + "\\\\" * n, "- [x](" + "<" * n, "- [[" + "|" * n,
+    "## " + "# " * n + "x", "## " + " " * n + "x", "<!---->" * n, "<!--" * n, "-->" * n, "`" * n + "x",
+    "``` " + " " * n + "`", "- " + " " * n + "x", "- " + "(" * n, "- [" + "[" * n, "- [" + "](" * n,
+    "- [" + "\\\\" * n, "- [x](" + "<" * n, "- [[" + "|" * n,
     "*" * n, "## Operating mode\\n" + "*" * n + "not " * n + "hybrid",
 ):
     list(sections(text)); fences(text); open_end(text); index.files(text); persona.Persona(text, "", "").mode

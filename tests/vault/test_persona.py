@@ -27,7 +27,9 @@ by adding a `goal.md`."""
     ],
 )
 def test_the_mode_is_the_first_that_is_named_and_not_denied(text: str, expected: str) -> None:
-    identity = f"# IDENTITY\n\nI am hybrid by nature.\n\n## Operating mode\n\n{text}\n\n## Scope\n\nhybrid, goal-driven\n"
+    identity = (
+        f"# IDENTITY\n\nI am hybrid by nature.\n\n## Operating mode\n\n{text}\n\n## Scope\n\nhybrid, goal-driven\n"
+    )
 
     assert Persona(identity, "", "").mode == expected
 

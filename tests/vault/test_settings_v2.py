@@ -1,13 +1,23 @@
 from decimal import Decimal
 
 import pytest
-from made import read, said
 
 from atomic_agents.core.document import parse
 from atomic_agents.core.errors import DocumentUnreadable
 from atomic_agents.vault import settings
 from atomic_agents.vault.layout import SETTINGS_FILES
-from atomic_agents.vault.settings import CostGuardrails, ModelSettings, ToolSettings
+from atomic_agents.vault.settings import CostGuardrails, ModelSettings, Settings, ToolSettings
+
+
+def read(name: str, text: str) -> Settings:
+    """A settings file of the agent `a`."""
+    return settings.read(name, parse(f"a/{name}", text.encode()))
+
+
+def said(found: Settings) -> list[tuple[int, str]]:
+    """Line and message of every problem."""
+    return [(problem.line, problem.message) for problem in found.problems]
+
 
 HEAD = """---
 schema_version: 2
@@ -36,7 +46,9 @@ def test_every_settings_file_has_rules_and_readers() -> None:
 def test_tools_are_read() -> None:
     text = "---\nschema_version: 2\nread_paths: [./]\nhard_nos:\n- never\ntool_classes: {fetch: read_only}\n---\n"
 
-    assert settings.tool_settings(read("tools.md", text)) == ToolSettings(("./",), hard_nos=("never",), classes={"fetch": "read_only"})
+    assert settings.tool_settings(read("tools.md", text)) == ToolSettings(
+        ("./",), hard_nos=("never",), classes={"fetch": "read_only"}
+    )
 
 
 @pytest.mark.parametrize(
@@ -45,18 +57,43 @@ def test_tools_are_read() -> None:
         ("modle: x", 8, "modle is not a setting", "write model"),
         ("zzz: x", 8, "zzz is not a setting", "take zzz away, or see docs/reference/settings.md"),
         ("  daily_cap: 5", 8, "cost_guardrails.daily_cap is not a setting", "write daily_cap_usd"),
-        ("  monthly_cap_usd: '7'", 8, 'cost_guardrails.monthly_cap_usd is "7"; a number in USD is needed', "write cost_guardrails.monthly_cap_usd: 7"),
-        ("  enabled: 'false'", 8, 'cost_guardrails.enabled is "false"; true or false is needed, without quotes', "write cost_guardrails.enabled: true"),
+        (
+            "  monthly_cap_usd: '7'",
+            8,
+            'cost_guardrails.monthly_cap_usd is "7"; a number in USD is needed',
+            "write cost_guardrails.monthly_cap_usd: 7",
+        ),
+        (
+            "  enabled: 'false'",
+            8,
+            'cost_guardrails.enabled is "false"; true or false is needed, without quotes',
+            "write cost_guardrails.enabled: true",
+        ),
         ("temperature: 3", 8, "temperature is 3; 2 is the most", "write temperature: 2"),
-        ("max_input_tokens: 4k", 8, 'max_input_tokens is "4k"; a whole number is needed', "write max_input_tokens: 4000"),
+        (
+            "max_input_tokens: 4k",
+            8,
+            'max_input_tokens is "4k"; a whole number is needed',
+            "write max_input_tokens: 4000",
+        ),
         ("max_input_tokens: 0.5", 8, "max_input_tokens is 0.5; a whole number is needed", "write max_input_tokens: 0"),
-        ("max_input_tokens: yes", 8, "max_input_tokens is true; a whole number is needed", "write max_input_tokens: 1000"),
+        (
+            "max_input_tokens: yes",
+            8,
+            "max_input_tokens is true; a whole number is needed",
+            "write max_input_tokens: 1000",
+        ),
         ("max_input_tokens: 0", 8, "max_input_tokens is 0; 1 is the least", "write max_input_tokens: 1"),
         ("fallback_model:", 8, "fallback_model is empty; a text is needed", 'write fallback_model: "…"'),
         ("provider: [a]", 8, "provider is a list; a text is needed", 'write provider: "…"'),
-        ("dedup_body_hash: 2026-05-05", 8, "dedup_body_hash is 2026-05-05; true or false is needed, without quotes", "write dedup_body_hash: true"),
+        (
+            "dedup_body_hash: 2026-05-05",
+            8,
+            "dedup_body_hash is 2026-05-05; true or false is needed, without quotes",
+            "write dedup_body_hash: true",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_said_with_its_line_and_what_to_write(line: str, number: int, message: str, hint: str) -> None:
     text = HEAD.replace("  enabled: true\n", "") if "enabled" in line else HEAD
     number -= "enabled" in line
@@ -104,21 +141,34 @@ cost_guardrails:
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        ("## Default model\n\ngpt-5-nano\n", (11, "the text states another model than a/model.md:3, and only the front matter is read")),
-        ("Max output: 9\n", (9, "the text states another max_output_tokens than a/model.md:4, and only the front matter is read")),
-        ("## Fallback\n\ngpt-5-nano\n", (11, "the text states another fallback_model than the front matter of a/model.md, and only the front matter is read")),
-        ("```yaml\ncost_guardrails:\n  enabled: true\n  daily_cap_usd: 5\n```\n", (12, "the text states another cost_guardrails.daily_cap_usd than a/model.md:7, and only the front matter is read")),
-        ("```yaml\ncost_guardrails:\n  enabled: true\n  monthly_cap_usd: 5\n```\n", (12, "the text states another cost_guardrails.monthly_cap_usd than a/model.md:5, and only the front matter is read")),
+        ("## Default model\n\ngpt-5-nano\n", (11, "the text states another model than a/model.md:3")),
+        ("Max output: 9\n", (9, "the text states another max_output_tokens than a/model.md:4")),
+        (
+            "## Fallback\n\ngpt-5-nano\n",
+            (11, "the text states another fallback_model than the front matter of a/model.md"),
+        ),
+        (
+            "```yaml\ncost_guardrails:\n  enabled: true\n  daily_cap_usd: 5\n```\n",
+            (12, "the text states another cost_guardrails.daily_cap_usd than a/model.md:7"),
+        ),
+        (
+            "```yaml\ncost_guardrails:\n  enabled: true\n  monthly_cap_usd: 5\n```\n",
+            (12, "the text states another cost_guardrails.monthly_cap_usd than a/model.md:5"),
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_text_that_contradicts_is_an_error_that_names_both_lines(body: str, expected: tuple[int, str]) -> None:
-    assert said(read("model.md", HEAD + body)) == [expected]
+    line, message = expected
+
+    assert said(read("model.md", HEAD + body)) == [(line, f"{message}, and only the front matter is read")]
 
 
 def test_a_list_in_the_text_must_be_the_whole_list() -> None:
     head = "---\nschema_version: 2\nwrite_paths: [memory/, wiki/]\nread_paths: [./]\n---\n"
 
-    assert said(read("tools.md", f"{head}## Write paths\n\n- memory/\n- wiki/\n\n## Read paths\n\nNone of note.\n")) == []
+    assert (
+        said(read("tools.md", f"{head}## Write paths\n\n- memory/\n- wiki/\n\n## Read paths\n\nNone of note.\n")) == []
+    )
     assert [line for line, _ in said(read("tools.md", f"{head}## Write paths\n\n- memory/\n"))] == [6]
 
 

@@ -1,6 +1,5 @@
 """What can happen to documents: put, append, delete; many of them as one change set with a diff."""
 
-import difflib
 import hashlib
 import io
 import itertools
@@ -101,6 +100,8 @@ def _unified(path: str, before: bytes | None, after: bytes | None) -> Iterator[s
     if len(before or b"") + len(after or b"") > _DIFF_BYTES or len(was) + len(becomes) > _DIFF_LINES:
         yield f"@@ {len(before or b''):,} bytes become {len(after or b''):,} @@"
         return
+    import difflib  # noqa: PLC0415 - 4 ms that only a dry run needs
+
     ends = {line.endswith("\r\n") for line in (*was, *becomes)}
     for line in itertools.islice(difflib.unified_diff(was, becomes, n=1), 2, None):
         text = line.removesuffix("\n")

@@ -110,10 +110,26 @@ def _like(old: str, value: object) -> str:
 
 
 def _entry(key: str, value: object, indent: str, newline: str) -> list[str]:
+    plain = _plainly(value) if _WORD.fullmatch(key) else None
+    if plain is not None:
+        return [f"{indent}{key}: {plain}{newline}"]
     return [indent + line + newline for line in _dump({key: value}).split("\n")[:-1]]
 
 
+_WORD = re.compile(r"(?!(?:yes|no|on|off|true|false|null|y|n)\Z)[a-z][a-z_]*")
+
+
+def _plainly(value: object) -> str | None:
+    """What every YAML writer makes of a whole number and of a word, without asking one; None for anything else."""
+    if type(value) is int:
+        return str(value)
+    return value if isinstance(value, str) and _WORD.fullmatch(value) else None
+
+
 def _inline(value: object, *, flow: bool = False) -> str:
+    plain = _plainly(value)
+    if plain is not None:
+        return plain
     if flow or not isinstance(value, str):
         return _dump([value], flow=True).strip()[1:-1]
     return _dump({"k": value}).removeprefix("k: ").rstrip("\n")

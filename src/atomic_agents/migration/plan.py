@@ -13,6 +13,7 @@ from atomic_agents.core.values import Problem
 from atomic_agents.migration import registry
 from atomic_agents.migration.registry import Script, Step
 from atomic_agents.migration.unit import MigratableUnit
+from atomic_agents.vault import settings
 from atomic_agents.vault.layout import Kind
 from atomic_agents.vault.vault import Survey, Vault, problem_of
 
@@ -124,6 +125,7 @@ def make(
         original = unit.document.data
         try:
             summaries = _run(unit, steps, target)
+            _check_settings(unit, target)
         except SettingsInvalid as error:
             problems += error.problems
         except DocumentUnreadable as error:
@@ -215,6 +217,19 @@ def _run(unit: MigratableUnit, steps: tuple[Step, ...], target: int) -> tuple[Ma
         hint = "see what the script's applies_to leaves out"
         raise DocumentUnreadable(f"{unit.unit_id}: {message}", hint=hint, context=context)
     return tuple(done)
+
+
+def _check_settings(unit: MigratableUnit, target: int) -> None:
+    """Refuse settings that their reader would refuse once they are written.
+
+    Raises:
+        SettingsInvalid: carries every error.
+    """
+    if unit.kind is Kind.SETTINGS and target <= CURRENT_SCHEMA_VERSION:
+        found = settings.read(unit.file, unit.document)
+        errors = [problem for problem in found.problems if problem.severity == "error"]
+        if errors:
+            raise SettingsInvalid(errors)
 
 
 def _concerns(step: Step, unit: MigratableUnit) -> bool:

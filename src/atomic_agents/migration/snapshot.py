@@ -86,10 +86,16 @@ def pack(snapshot: Snapshot, contents: Iterable[bytes]) -> bytes:
 
 
 def keep(store: Store, snapshot: Snapshot, contents: Iterable[bytes]) -> None:
-    """Write a snapshot into the vault and read it back."""
-    put = Put(layout.snapshot(snapshot.name), pack(snapshot, contents), expect=ABSENT)
+    """Write a snapshot into the vault and read it back.
+
+    Raises:
+        SnapshotInvalid: what is there is not what was packed.
+    """
+    packed = pack(snapshot, contents)
+    put = Put(layout.snapshot(snapshot.name), packed, expect=ABSENT)
     store.apply(ChangeSet(f"snapshot: {snapshot.reason}", (put,)))
-    read(store, snapshot.name)
+    if _data(store, snapshot.name) != packed:
+        raise _invalid(snapshot.name, "did not read back as it was written")
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes, mode: int, taken: int) -> None:

@@ -40,6 +40,7 @@ from atomic_agents.vault.persona import Mode
 from atomic_agents.vault.vault import Agent, AgentSettings, Vault
 
 MAX_ITERATIONS = 8
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,11 @@ class Runner:
         if tokens > most:
             self._warnings.append(f"the prompt takes about {tokens:,} tokens, and max_input_tokens is {most:,}")
         self._warnings += found.problems
-        self._warnings += [f"{problem.where}: {problem.message}" for problem in self.memory.problems(self.agent.name)]
+        problems = self.memory.problems(self.agent.name)
+        self._warnings += [f"{problem.where}: {problem.message}" for problem in problems[:_NAMED]]
+        if len(problems) > _NAMED:
+            more = len(problems) - _NAMED
+            self._warnings.append(f"{more:,} more documents could not be read; atomic-agents doctor names them")
 
     def _ask(self, request: Request, state: RunState) -> Event:
         model = self._purse.model

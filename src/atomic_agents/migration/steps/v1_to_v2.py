@@ -5,7 +5,6 @@ typed front matter above the prose they had, byte for byte.
 """
 
 from atomic_agents.core.errors import SettingsInvalid
-from atomic_agents.core.values import Problem
 from atomic_agents.migration.unit import MigratableUnit
 from atomic_agents.vault import note, settings
 from atomic_agents.vault.layout import Kind
@@ -52,7 +51,4 @@ def _settings(unit: MigratableUnit) -> dict[str, object]:
         raise SettingsInvalid(errors)
     version = {"schema_version": TO_VERSION}
     unit.write_frontmatter(version | unit.read_frontmatter() | dict(found.values) | version)
-    check = settings.read(unit.file, unit.document)
-    if check.problems and not found.problems:
-        raise SettingsInvalid(check.problems or [Problem(unit.unit_id, 0, "could not be brought to v2")])
     return {"set": ["schema_version", *found.values]}
