@@ -37,6 +37,17 @@ _LINE = re.compile(
     rf"| *+(?:\#[^\x00-\x1f\x7f]*+)?+\r?\n",
     re.ASCII,
 )
+# A whole document whose front matter is of the commonest forms alone, so that one match vouches for all of it.
+_DATE = r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])"
+_WORDY_PLAIN = rf"(?=[A-Za-z(/]|[^\x00-\x7f]){_PLAIN}"
+_FOLDED = rf"(?: ++(?=[A-Za-z(/])(?:{_TEXT}++|:(?=[^\s:])|(?<=[^\s])\#)++\n)*+"
+_SURE = rf"(?:{_WORDY_PLAIN}|{_DATE}|0|[1-9]\d{{0,17}}+|{_QUOTED}|{_WORDS})"
+_ITEMS = rf"(?P<indent> *+)- ++{_SURE} *+\n(?:(?P=indent)- ++{_SURE} *+\n)*+"
+_VALUE = rf"(?: ++{_WORDY_PLAIN}\n{_FOLDED}| ++{_SURE} *+\n|\n(?:{_ITEMS})?+)"
+_HEAD = re.compile(
+    rf"---\n(?:[A-Za-z_][A-Za-z0-9_-]{{0,100}}+:{_VALUE}|\#[^\x00-\x1f\x7f]*+\n)*+---\n",
+    re.ASCII,
+)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _INTEGER = re.compile(rf"0|[1-9][0-9]{{0,{MAX_DIGITS - 1}}}")
 _WORDY = re.compile(r"[^0-9A-FTXZa-ftoxz_.:+ -]")
@@ -84,6 +95,20 @@ def read(text: str) -> FrontMatter:
         FrontMatterError: not YAML, not a mapping, or beyond the limits above.
     """
     return _read_plain(text) or _read_any(text)
+
+
+def peek(text: str, key: str) -> int | None:
+    """The whole number that `key` has in a document, found without reading the rest of its front matter.
+
+    None wherever that cannot be told for sure, also where the key is absent: then the document must be read.
+    """
+    head = _HEAD.match(text)
+    if head is None or (not text.isascii() and _STRANGE.search(text, 0, head.end())):
+        return None
+    found = re.findall(rf"^{key}:(.*)", head[0], re.MULTILINE)
+    if len(found) != 1 or not _INTEGER.fullmatch(found[0].strip()):
+        return None
+    return int(found[0])
 
 
 def line_of(text: str, *keys: str) -> int:
@@ -225,7 +250,7 @@ def _said(error: yaml.YAMLError) -> str:
 def _line_of(error: yaml.YAMLError, text: str) -> int:
     mark = getattr(error, "problem_mark", None)
     if mark is not None:
-        return int(mark.line) + 1
+        return min(int(mark.line) + 1, text.count("\n") or 1)  # what is missing at the end is missing on the last line
     position = getattr(error, "position", None)
     return text.encode()[:position].count(b"\n") + 1 if isinstance(position, int) else 1
 

@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from atomic_agents._schema import CURRENT_SCHEMA_VERSION
 from atomic_agents.core.change import Change, ChangeSet, Put, Revision
-from atomic_agents.core.document import MAX_BYTES, parse
+from atomic_agents.core.document import MAX_BYTES, parse, peek
 from atomic_agents.core.errors import DocumentUnreadable, MigrationRefused, SettingsInvalid, StorageFailed, VaultTooNew
 from atomic_agents.core.store import Entry
 from atomic_agents.core.values import Problem
@@ -14,10 +15,13 @@ from atomic_agents.migration import registry
 from atomic_agents.migration.registry import Script, Step
 from atomic_agents.migration.unit import MigratableUnit
 from atomic_agents.vault import settings
-from atomic_agents.vault.layout import Kind
+from atomic_agents.vault.layout import Kind, Place
 from atomic_agents.vault.vault import Survey, Vault, problem_of
 
 VERSIONED = (Kind.NOTE, Kind.WIKI, Kind.SETTINGS, Kind.POLICY)
+
+_T = TypeVar("_T")
+_Reader = Callable[[Vault, Entry, Place], _T | None]
 
 Progress = Callable[[str, int, int], None]
 """Called with the phase, how much of it is done, and how much there is."""
@@ -88,8 +92,8 @@ def take_census(vault: Vault, survey: Survey, progress: Progress = silent) -> Ce
     """Read the version of every document that has one."""
     counts: Counter[tuple[Kind, int]] = Counter()
     unreadable: list[Problem] = []
-    for unit, _ in _units(vault, survey, unreadable, progress):
-        counts[unit.kind, unit.version] += 1
+    for kind, version in _each(vault, survey, _version, unreadable, progress):
+        counts[kind, version] += 1
     return Census(dict(counts), tuple(unreadable))
 
 
@@ -109,7 +113,7 @@ def make(
         VaultTooNew: a document is newer than this package.
     """
     problems: list[Problem] = []
-    units = list(_units(vault, survey, problems, progress))
+    units = list(_each(vault, survey, _unit, problems, progress))
     versions = [unit.version for unit, _ in units]
     current = min(versions, default=CURRENT_SCHEMA_VERSION)
     refuse_newer(max(versions, default=0))
@@ -165,16 +169,15 @@ def refuse_newer(version: int) -> None:
         raise VaultTooNew(message, hint=hint, context={"version": version})
 
 
-def _units(
-    vault: Vault, survey: Survey, unreadable: list[Problem], progress: Progress
-) -> Iterator[tuple[MigratableUnit, Revision]]:
-    """Every document that has a version, with its revision; the others go to `unreadable`."""
+def _each(
+    vault: Vault, survey: Survey, read: _Reader[_T], unreadable: list[Problem], progress: Progress
+) -> Iterator[_T]:
+    """What `read` makes of every document that has a version; those that cannot be read go to `unreadable`."""
     entries = list(survey.of(*VERSIONED))
     for number, entry in enumerate(entries, 1):
         progress("read", number, len(entries))
-        place = survey.layout.place(entry.path)
         try:
-            found = _unit(vault, entry, place.kind, place.name)
+            found = read(vault, entry, survey.layout.place(entry.path))
         except DocumentUnreadable as error:
             unreadable.append(problem_of(error))
         except StorageFailed as error:
@@ -184,18 +187,29 @@ def _units(
                 yield found
 
 
-def _unit(vault: Vault, entry: Entry, kind: Kind, name: str) -> tuple[MigratableUnit, Revision] | None:
+def _unit(vault: Vault, entry: Entry, place: Place) -> tuple[MigratableUnit, Revision] | None:
+    """A document to migrate and its revision; None where it has no version."""
     if entry.size > MAX_BYTES:
-        vault.note(entry, name)  # raises, in the words that every other reader uses
+        vault.note(entry, place.name)  # raises, in the words that every other reader uses
     blob = vault.store.read(entry.path)
     if blob is None:
         return None
     document = parse(entry.path, blob.data)
-    if kind is Kind.POLICY and "schema_version" not in document.meta:
+    if place.kind is Kind.POLICY and "schema_version" not in document.meta:
         return None  # prose, which has no version
-    unit = MigratableUnit(document, kind, name, entry.modified)
+    unit = MigratableUnit(document, place.kind, place.name, entry.modified)
     unit.version  # noqa: B018 - raises where the version is not a number
     return unit, blob.revision
+
+
+def _version(vault: Vault, entry: Entry, place: Place) -> tuple[Kind, int] | None:
+    """Kind and version of a document, read only as far as that takes; None where it has no version."""
+    blob = vault.store.read(entry.path) if entry.size <= MAX_BYTES else None
+    version = peek(blob.data, "schema_version") if blob else None
+    if version is not None:
+        return place.kind, version
+    found = _unit(vault, entry, place)
+    return None if found is None else (place.kind, found[0].version)
 
 
 def _run(unit: MigratableUnit, steps: tuple[Step, ...], target: int) -> tuple[Mapping[str, object], ...]:

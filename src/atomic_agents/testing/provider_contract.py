@@ -1,5 +1,4 @@
 """What every provider of models promises, as tests; a provider's own test file says how to build one."""
-# ruff: noqa: D102 - a test's name is its sentence
 
 import json
 import subprocess

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from atomic_agents._schema import CURRENT_SCHEMA_VERSION
 from atomic_agents.core import frontmatter
-from atomic_agents.core.document import Document
+from atomic_agents.core.document import Document, same
 from atomic_agents.core.errors import DocumentUnreadable
 from atomic_agents.core.values import Problem, Usd
 from atomic_agents.vault import v1_settings
@@ -197,7 +197,7 @@ def _differences(stated: object, value: object, at: _Path) -> Iterator[_Path]:
     if isinstance(stated, dict) and isinstance(value, dict):
         for key, inner in stated.items():
             yield from _differences(inner, value.get(key), (*at, str(key)))
-    elif stated != [] and _normal(stated) != _normal(value):
+    elif stated != [] and not same(_normal(stated), _normal(value)):
         yield at
 
 
