@@ -290,7 +290,7 @@ def test_front_matter_ends_at_its_first_fence(text: str, meta: dict[str, object]
         (b"\n---\na: 1\n", 2, "front matter does not end"),
         (b"---\n- a\n---\n", 2, "not a list of `key: value` lines"),
         (b"---\nwords\n---\n", 2, "not a list of `key: value` lines"),
-        (b"\n---\na: 1\nb: [\n---\n", 4, "not YAML"),
+        (b"\n---\na: 1\nb: [\n---\n", 5, "not YAML"),
         (b"a\nb \xe9\n", 2, "is not UTF-8 text (byte 0xe9)"),
         ("a\n".encode("utf-16"), 1, "is not UTF-8 text (byte 0xff)"),
         ("a\n".encode("utf-16-le"), 0, "is binary"),

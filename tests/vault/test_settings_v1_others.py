@@ -183,7 +183,7 @@ def test_each_grant_is_a_mandate() -> None:
         "meta": {"per_agent_mandate_policy": "open"},
         "mandates": {"saas": {"granted_by": "nell", "scope": "x"}},
     }
-    assert [problem.line for problem in found.problems] == [13]
+    assert [problem.line for problem in found.problems] == [12]
 
 
 def test_serve_settings_are_headings() -> None:

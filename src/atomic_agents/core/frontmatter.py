@@ -250,7 +250,7 @@ def _said(error: yaml.YAMLError) -> str:
 def _line_of(error: yaml.YAMLError, text: str) -> int:
     mark = getattr(error, "problem_mark", None)
     if mark is not None:
-        return min(int(mark.line) + 1, text.count("\n") or 1)  # what is missing at the end is missing on the last line
+        return int(mark.line) + 1
     position = getattr(error, "position", None)
     return text.encode()[:position].count(b"\n") + 1 if isinstance(position, int) else 1
 

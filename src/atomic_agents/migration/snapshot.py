@@ -13,7 +13,7 @@ import re
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from atomic_agents._version import __version__
 from atomic_agents.core.change import ABSENT, ChangeSet, Put
@@ -24,6 +24,7 @@ from atomic_agents.vault import layout
 
 MANIFEST = "MANIFEST.json"
 _FORMAT = 1
+_BUFFER = 1 << 20
 _MANIFEST_BYTES = 256 * 1024 * 1024
 _PERMISSIONS = 0o777
 _DOCUMENT = re.compile(r"\.md(?:\.edited-[0-9T-]+)?\Z")
@@ -72,17 +73,34 @@ def free_name(store: Store, now: datetime.datetime, label: str) -> str:
 
 def pack(snapshot: Snapshot, contents: Iterable[bytes]) -> bytes:
     """The archive; `contents` are the bytes of `snapshot.files`, in their order. Equal input gives equal bytes."""
-    buffer = io.BytesIO()
+    archive = io.BytesIO()
     taken = int(datetime.datetime.fromisoformat(snapshot.taken).timestamp())
     with (
-        gzip.GzipFile(fileobj=buffer, mode="wb", mtime=taken, compresslevel=6) as packed,
-        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
+        gzip.GzipFile(fileobj=archive, mode="wb", mtime=taken, compresslevel=6) as packed,
+        io.BufferedWriter(packed, _BUFFER) as buffered,
+        tarfile.open(fileobj=buffered, mode="w", format=tarfile.GNU_FORMAT) as tar,
     ):
-        manifest = json.dumps({"format": _FORMAT, **asdict(snapshot)}, ensure_ascii=False, indent=1).encode()
-        _add(tar, MANIFEST, manifest, 0o644, taken)
+        _add(tar, MANIFEST, json.dumps(_described(snapshot), ensure_ascii=False).encode(), 0o644, taken)
         for kept, data in zip(snapshot.files, contents, strict=True):
             _add(tar, kept.path, data, kept.mode, taken)
-    return buffer.getvalue()
+    return archive.getvalue()
+
+
+def _described(snapshot: Snapshot) -> dict[str, object]:
+    """The manifest as JSON has it."""
+    return {
+        "format": _FORMAT,
+        "taken": snapshot.taken,
+        "reason": snapshot.reason,
+        "package": snapshot.package,
+        "from_version": snapshot.from_version,
+        "target": snapshot.target,
+        "created": dict(snapshot.created),
+        "files": [
+            {"path": kept.path, "size": kept.size, "mode": kept.mode, "sha256": kept.sha256, "after": kept.after}
+            for kept in snapshot.files
+        ],
+    }
 
 
 def keep(store: Store, snapshot: Snapshot, contents: Iterable[bytes]) -> None:

@@ -142,7 +142,8 @@ def _yaml(stated: Stated, block: Fence, complaint: str) -> dict[str, tuple[objec
         found = frontmatter.read(block.text)
     except FrontMatterError as error:
         message = f"{complaint}: {str(error).removeprefix('front matter is not YAML: ')}"
-        stated.problems.append((block.line + error.line - 1, message, "correct the indentation of this line"))
+        line = block.line + min(error.line, block.text.count("\n") or 1) - 1  # what the end lacks, the last line lacks
+        stated.problems.append((line, message, "correct the indentation of this line"))
         return {}
     return {key: (value, _line_in(block, key)) for key, value in found.values.items()}
 
