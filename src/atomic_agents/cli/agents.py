@@ -1,44 +1,12 @@
-"""init, list, info."""
-
-import shlex
+"""list, info."""
 
 import click
 
 from atomic_agents.cli import render
-from atomic_agents.cli.options import common, dry_run_option, json_option, workspace, yes_option
+from atomic_agents.cli.options import common, json_option, workspace
 from atomic_agents.operations import agents
 from atomic_agents.operations.agents import AgentInfo
 from atomic_agents.operations.workspace import Workspace
-
-
-@click.command("init")
-@click.argument("name", default="my-agent")
-@click.option(
-    "--template",
-    type=click.Choice(agents.TEMPLATES),
-    default="advisor",
-    show_default=True,
-    help="What kind of agent to begin with.",
-)
-@click.option("--model", metavar="ID", help="Default: the best that is usable here, which may be embedded:quote.")
-@dry_run_option
-@yes_option
-@common
-def init_command(name: str, template: str, model: str | None, dry_run: bool, root: str | None) -> None:
-    """Make an agent NAME from a template. Needs no key and no terminal."""
-    with workspace(root) as opened:
-        chosen = model or agents.best_model(opened)
-        change = agents.scaffold(opened, name, template=template, model=chosen)
-        if dry_run:
-            for line in change.diff(lambda _path: None):
-                render.say(line)
-            return
-        opened.store.apply(change)
-        render.say(f"{opened.config.root}/{name}: made from the template {template}, with the model {chosen}")
-        if chosen == "embedded:quote":
-            others = "embedded:quote quotes the vault and generates nothing; atomic-agents models list shows others"
-            render.talk(render.command(others))
-        render.talk(render.command(f"next: atomic-agents run {shlex.quote(name)} --work-item 'remember: …'"))
 
 
 @click.command("list")
@@ -88,7 +56,7 @@ def info_command(agent: str, as_json: bool, root: str | None) -> None:
         for name, text in _info_lines(found):
             render.say(f"{name:<12} {text}")
         warnings = [problem for problem in found.settings.problems if problem.severity == "warning"]
-        render.problems("warning", [*warnings, *found.unreadable])
+        render.problems("warning", warnings)
         errors = [problem for problem in found.settings.problems if problem.severity == "error"]
         render.problems("error", errors)
         if errors:
@@ -143,7 +111,7 @@ def _info_json(found: AgentInfo) -> dict[str, object]:
         "wiki_pages": found.wiki_pages,
         "last_run": found.last_run,
         "project": found.cascade or None,
-        "problems": [problem.as_json() for problem in (*found.settings.problems, *found.unreadable)],
+        "problems": [problem.as_json() for problem in found.settings.problems],
     }
 
 

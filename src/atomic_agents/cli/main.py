@@ -16,7 +16,7 @@ from atomic_agents.core.errors import AtomicAgentsError, InternalError, RunInter
 
 # name: (module below atomic_agents.cli, what `--help` says); a module is imported only when its command is used.
 COMMANDS = {
-    "init": ("agents", "make an agent from a template; works without any key"),
+    "init": ("init", "make an agent from a template; works without any key"),
     "list": ("agents", "the agents of the vault"),
     "info": ("agents", "what holds for an agent, and where each setting comes from"),
     "prompt": ("run", "the exact prompt a run would send"),

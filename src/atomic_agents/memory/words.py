@@ -14,8 +14,8 @@ _STOP_WORDS = frozenset(_STOP.split())
 _UNSPACED = (
     r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
-_RUN = re.compile(f"[{_UNSPACED}]+|[^{_UNSPACED}]+")
-_SIGN = re.compile(f"([{_UNSPACED}])")
+_RUN = f"[{_UNSPACED}]+|[^{_UNSPACED}]+"
+_SIGN = f"([{_UNSPACED}])"
 
 
 def query_words(query: str) -> tuple[str, ...]:
@@ -34,7 +34,7 @@ def match(words: Iterable[str]) -> str:
 
 def indexed(text: str) -> str:
     """A text as it is indexed: signs of scripts without spaces stand apart, so that any run of them can be found."""
-    return text if text.isascii() else _SIGN.sub(r" \1 ", text)
+    return text if text.isascii() else re.sub(_SIGN, r" \1 ", text)
 
 
 def folded(text: str) -> str:
@@ -52,8 +52,8 @@ def stem(word: str) -> str:
 
 
 def _parts(word: str) -> Iterator[str]:
-    for run in _RUN.findall(word):
-        if len(run) > 2 and _SIGN.match(run):
+    for run in re.findall(_RUN, word):
+        if len(run) > 2 and re.match(_SIGN, run):
             yield from (run[at : at + 2] for at in range(len(run) - 1))
         else:
             yield run

@@ -1,25 +1,16 @@
-"""What agents there are, what holds for one, and how a new one is made."""
+"""What agents there are, and what holds for one."""
 
 import datetime
-import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
-from importlib.resources.abc import Traversable
 
 from atomic_agents.budget import ledger, limits
-from atomic_agents.core.change import ABSENT, ChangeSet, Put
-from atomic_agents.core.errors import AgentExists, DocumentUnreadable, PathRefused, UsageError
-from atomic_agents.core.store import check_new_path
-from atomic_agents.core.values import Problem, is_agent_name
-from atomic_agents.migration.plan import refuse_newer, take_census
+from atomic_agents.core.errors import DocumentUnreadable
+from atomic_agents.core.values import Problem
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.vault import layout
 from atomic_agents.vault.layout import Kind
 from atomic_agents.vault.persona import Mode
-from atomic_agents.vault.vault import AgentSettings, Survey, problem_of
-
-TEMPLATES = ("advisor", "researcher", "writer")
+from atomic_agents.vault.vault import AgentSettings, Survey, is_note_file, problem_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +34,6 @@ class AgentInfo:
     spent: limits.Spent
     notes: int
     wiki_pages: int
-    unreadable: tuple[Problem, ...]
     last_run: datetime.date | None
     cascade: str
 
@@ -69,8 +59,6 @@ def info(workspace: Workspace, name: str) -> AgentInfo:
     workspace.require()
     agent = workspace.vault.agent(name)
     settings = workspace.vault.settings(agent)
-    workspace.memory.refresh(agent.name)
-    pages = sum(1 for entry in workspace.store.list(layout.wiki(agent.name)) if not entry.path.endswith("INDEX.md"))
     days = [
         entry.path[-16:-6] for entry in workspace.store.list(layout.log(agent.name)) if entry.path.endswith(".jsonl")
     ]
@@ -79,9 +67,8 @@ def info(workspace: Workspace, name: str) -> AgentInfo:
         mode=workspace.vault.persona(agent).mode,
         settings=settings,
         spent=ledger.spent(workspace.store, agent.name, workspace.clock().date(), workspace.memory),
-        notes=workspace.memory.count(agent.name),
-        wiki_pages=pages,
-        unreadable=tuple(workspace.memory.problems(agent.name)),
+        notes=_count(workspace, layout.memory(agent.name)),
+        wiki_pages=_count(workspace, layout.wiki(agent.name)),
         last_run=_day(max(days, default="")),
         cascade=agent.cascade.project_home if agent.cascade else "",
     )
@@ -98,77 +85,8 @@ def unreadable_documents(workspace: Workspace, survey: Survey, agent: str) -> li
     return found
 
 
-def scaffold(workspace: Workspace, name: str, *, template: str, model: str) -> ChangeSet:
-    """The change set that makes a new agent from a template; nothing is written here.
-
-    Raises:
-        UsageError: a bad name or an unknown template.
-        AgentExists: there is an agent of that name, or a document that it would need.
-        VaultTooNew: a newer package has written here.
-    """
-    if template not in TEMPLATES:
-        raise UsageError(f"there is no template {template}", hint=f"--template {'|'.join(TEMPLATES)}")
-    _check_free(workspace, name)
-    values = {"name": name.rpartition("/")[2], "model": model, "today": workspace.clock().date().isoformat()}
-    folder = resources.files("atomic_agents") / "templates" / template
-    puts = tuple(
-        Put(f"{name}/{path}", _filled(text, values).encode(), expect=ABSENT)
-        for path, text in sorted(_texts(folder, ""))
-    )
-    for put in puts:
-        if workspace.store.read(put.path) is not None:
-            hint = f"choose another name, or move {put.path} away"
-            raise AgentExists(f"{put.path} is there already; nothing was changed", hint=hint)
-    return ChangeSet(f"make {name} from the template {template}", puts)
-
-
-def _check_free(workspace: Workspace, name: str) -> None:
-    """Refuse a name that cannot be an agent's, or not in this vault."""
-    try:
-        check_new_path(layout.identity(name))
-    except PathRefused:
-        possible = False
-    else:
-        possible = is_agent_name(name)
-    if not possible:
-        hint = "use letters, digits and hyphens, such as scout"
-        raise UsageError(f"{name!r} cannot be the name of an agent", hint=hint)
-    survey = workspace.vault.survey()
-    if name in survey.agents:
-        hint = f"atomic-agents info {shlex.quote(name)}"
-        raise AgentExists(f"there is an agent {name} already; nothing of it was changed", hint=hint)
-    after = layout.agents([*map(layout.identity, survey.agents), layout.identity(name)])
-    lost = [agent for agent in (name, *survey.agents) if agent not in after]
-    if lost:
-        owner = max((agent for agent in after if lost[0].startswith(f"{agent}/")), key=len)
-        hint = "choose another name, such as " + name.replace("/", "-")
-        raise UsageError(f"{lost[0]} would stand in a folder that belongs to the agent {owner}", hint=hint)
-    refuse_newer(take_census(workspace.vault, survey).highest)
-
-
-def best_model(workspace: Workspace) -> str:
-    """The best model that is usable here: by a key found, else a server on loopback, else the embedded one."""
-    for provider in workspace.providers():
-        for offer in provider.offers():
-            if offer.availability == "ready":
-                return offer.id
-    return "embedded:quote"
-
-
-def _texts(folder: Traversable, prefix: str) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    for child in folder.iterdir():
-        if child.is_dir():
-            found += _texts(child, f"{prefix}{child.name}/")
-        elif child.name.endswith(".md"):
-            found.append((prefix + child.name, child.read_text(encoding="utf-8")))
-    return found
-
-
-def _filled(text: str, values: Mapping[str, str]) -> str:
-    for key, value in values.items():
-        text = text.replace("{{" + key + "}}", value)
-    return text
+def _count(workspace: Workspace, folder: str) -> int:
+    return sum(1 for entry in workspace.store.list(folder) if is_note_file(entry.path.removeprefix(folder)))
 
 
 def _last_run(survey: Survey, agent: str) -> datetime.date | None:
