@@ -2,16 +2,12 @@
 
 import datetime
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from atomic_agents.config import Config
 from atomic_agents.core.model import Provider
 from atomic_agents.operations.workspace import Search, Workspace
-from atomic_agents.providers.library import LibraryProvider
-from atomic_agents.providers.local import LocalProvider
-from atomic_agents.providers.loopback import LoopbackProvider
-from atomic_agents.providers.quote import QuoteProvider
-from atomic_agents.providers.smollm2 import install_smollm2
 from atomic_agents.stores.files import FolderStore
 from atomic_agents.vault import layout
 
@@ -27,19 +23,32 @@ def open_workspace(config: Config) -> Workspace:
         make_providers=lambda search: make_providers(config, search),
         clock=now,
         exists=config.root.is_dir,
-        install_model=lambda _name, progress: install_smollm2(config.cache_dir, progress=progress),
+        install_model=lambda progress: install_model(config, progress),
         strange=lambda: tuple(store.strange()),
     )
 
 
 def make_providers(config: Config, search: Search) -> Sequence[Provider]:
     """The ways to models, in the order in which `init` proposes them."""
+    # 10 ms that a command without a model need not pay.
+    from atomic_agents.providers.library import LibraryProvider  # noqa: PLC0415
+    from atomic_agents.providers.local import LocalProvider  # noqa: PLC0415
+    from atomic_agents.providers.loopback import LoopbackProvider  # noqa: PLC0415
+    from atomic_agents.providers.quote import QuoteProvider  # noqa: PLC0415
+
     return (
         LibraryProvider(keys=config.key, base_urls=config.base_urls),
         LoopbackProvider(config.loopback_servers),
         QuoteProvider(search),
         LocalProvider(config.cache_dir),
     )
+
+
+def install_model(config: Config, progress: Callable[[int, int], None]) -> Path:
+    """Fetch the small local model's weights."""
+    from atomic_agents.providers.smollm2 import install_smollm2  # noqa: PLC0415 - as above
+
+    return install_smollm2(config.cache_dir, progress=progress)
 
 
 def now() -> datetime.datetime:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import platformdirs
-
 from atomic_agents.core.errors import UsageError
 
 
@@ -48,11 +46,19 @@ class Config:
     """What the environment and the command line say, resolved; nothing below the doors reads the environment again."""
 
     root: Path
-    cache_dir: Path
     keys_file: Path
     base_urls: Mapping[str, str] = field(default_factory=dict)
     loopback_servers: Mapping[str, str] = field(default_factory=lambda: dict(_LOOPBACK))
     _environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def cache_dir(self) -> Path:
+        """Where installed model weights go."""
+        import platformdirs  # noqa: PLC0415 - 5 ms that only local models need
+
+        stated = self._environ.get("ATOMIC_AGENTS_CACHE_DIR")
+        cache = stated or platformdirs.user_cache_dir("atomic-agents", appauthor=False)
+        return _expand(cache, Path(self._environ.get("HOME") or Path.home()))
 
     def key(self, provider: str) -> str | None:
         """The key for `provider`, or None: the environment first, then the keys file."""
@@ -79,7 +85,6 @@ def load(root: str | None = None, environ: Mapping[str, str] | None = None) -> C
     environ = dict(os.environ if environ is None else environ)
     home = Path(environ.get("HOME") or Path.home())
     chosen = root or environ.get("ATOMIC_AGENTS_ROOT") or "~/docs/agents"
-    cache = environ.get("ATOMIC_AGENTS_CACHE_DIR") or platformdirs.user_cache_dir("atomic-agents", appauthor=False)
     servers = dict(_LOOPBACK)
     if host := environ.get("OLLAMA_HOST"):
         servers["ollama"] = f"{host if '://' in host else 'http://' + host}/v1"
@@ -90,7 +95,6 @@ def load(root: str | None = None, environ: Mapping[str, str] | None = None) -> C
     }
     return Config(
         root=Path(os.path.abspath(_expand(chosen, home))),
-        cache_dir=_expand(cache, home),
         keys_file=home / ".config" / "atomic_agents" / "keys.json",
         base_urls=base_urls,
         loopback_servers=servers,

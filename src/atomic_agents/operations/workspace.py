@@ -27,7 +27,7 @@ class Workspace:
     make_providers: Callable[[Search], Sequence[Provider]]
     clock: Callable[[], datetime.datetime]
     exists: Callable[[], bool]
-    install_model: Callable[[str, Callable[[int, int], None]], Path]
+    install_model: Callable[[Callable[[int, int], None]], Path]
     strange: Callable[[], Sequence[tuple[str, str]]]
 
     @cached_property

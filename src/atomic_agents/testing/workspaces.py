@@ -25,13 +25,13 @@ def scripted_workspace(
     scripted = model if isinstance(model, ScriptedModel) else ScriptedModel(model)
     home = root or Path("vault")
     return Workspace(
-        config=Config(root=home, cache_dir=home / "cache", keys_file=home / "keys.json"),
+        config=Config(root=home, keys_file=home / "keys.json"),
         store=store,
         index_database=str(root / layout.INDEX_DATABASE) if root else ":memory:",
         make_providers=lambda _search: (ScriptedProvider(scripted),),
         clock=clock,
         exists=lambda: True,
-        install_model=lambda _name, _progress: home,
+        install_model=lambda _progress: home,
         strange=tuple,
     )
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from atomic_agents.core.values import is_agent_name
 
@@ -49,8 +50,7 @@ class Kind(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a document stands: its kind, the agent it belongs to ("" where none) and its name within its folder."""
 
     kind: Kind
@@ -176,6 +176,8 @@ def is_index(name: str) -> bool:
 
 def is_note(file: str) -> bool:
     """Whether a file below `memory/` or `wiki/` is a note or page: not an index, hidden or in a private folder."""
+    if "/" not in file:
+        return file.endswith(".md") and not file.startswith(".") and not is_index(file)
     folder, _, name = file.rpartition("/")
     return name.endswith(".md") and not name.startswith(".") and not is_index(name) and not _is_private(folder)
 

@@ -12,7 +12,7 @@ from atomic_agents.core.store import Entry, Store
 from atomic_agents.core.values import Problem, is_agent_name, parse_date
 from atomic_agents.vault import layout, note, settings, shared
 from atomic_agents.vault.cascade import SHARED_FILES, Cascade, candidate
-from atomic_agents.vault.layout import Kind, Layout
+from atomic_agents.vault.layout import Kind, Layout, Place
 from atomic_agents.vault.note import Note
 from atomic_agents.vault.persona import Persona
 from atomic_agents.vault.settings import ModelSettings, Settings, ToolSettings
@@ -36,10 +36,14 @@ class Survey:
 
     def of(self, *kinds: Kind, agent: str | None = None) -> Iterator[Entry]:
         """The documents of some kinds, of one agent or of all."""
+        return (entry for entry, _ in self.placed(*kinds, agent=agent))
+
+    def placed(self, *kinds: Kind, agent: str | None = None) -> Iterator[tuple[Entry, Place]]:
+        """As `of`, each with where it stands."""
         for entry in self.entries:
             place = self.layout.place(entry.path)
             if place.kind in kinds and (agent is None or place.agent == agent):
-                yield entry
+                yield entry, place
 
 
 @dataclass(frozen=True, slots=True)
