@@ -1,5 +1,6 @@
 """The command `atomic-agents`, and the one place where an error becomes words and an exit code."""
 
+import gc
 import os
 import shlex
 import signal

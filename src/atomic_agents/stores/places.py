@@ -57,7 +57,7 @@ class Look:
             OSError: a folder on the way cannot be searched.
         """
         above, _, name = path.rpartition("/")
-        if not (above in self._folders and _PLAIN_NAME.fullmatch(name)):
+        if not (above and above in self._folders and _PLAIN_NAME.fullmatch(name)):
             check_readable(path)
             _check_spelling(path)
         folder, blocker = self._folder(above)
