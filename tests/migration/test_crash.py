@@ -35,6 +35,10 @@ def vault(root: Path, notes: int) -> None:
 
 def stopped(shell: Shell, command: list[str], moment: float, how: signal.Signals) -> None:
     process = shell.start(*command)
+    if how is signal.SIGINT:  # before it holds its lock, it is Python's start that would be interrupted
+        while process.poll() is None and not any((shell.root / ".atomic/locks").glob("*.owner")):
+            time.sleep(0.002)
+        moment *= 0.5
     until = time.monotonic() + moment
     while time.monotonic() < until and process.poll() is None:
         time.sleep(0.002)

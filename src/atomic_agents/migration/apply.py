@@ -99,19 +99,20 @@ def _delete(name: str) -> Delete:
 
 
 def _take(store: Store, plan: Plan, name: str, now: datetime.datetime, progress: Progress) -> None:
-    """Write the snapshot and read it back before anything else is touched."""
-    contents: list[bytes] = []
-    kept: list[Kept] = []
-    for number, change in enumerate(plan.changes, 1):
-        progress("snapshot", number, len(plan.changes))
-        blob = store.read(change.path)
-        if not isinstance(change, Put) or blob is None or blob.revision != change.expect:
-            raise Conflict(f"{change.path} was edited while the migration was planned", hint="run the command again")
-        contents.append(blob.data)
-        mode = 0o644 if blob.mode is None else blob.mode
-        kept.append(Kept(change.path, len(blob.data), mode, blob.revision, revision(change.data)))
+    """Write the snapshot and read it back before anything else is touched.
+
+    It holds what the plan read; that the documents still are that, applying the changes checks.
+    """
+    progress("snapshot", 0, len(plan.changes))
+    kept = [
+        Kept(change.path, len(before.data), 0o644 if before.mode is None else before.mode, before.revision, after)
+        for change in plan.changes
+        if isinstance(change, Put)
+        for before, after in [(plan.before[change.path], revision(change.data))]
+    ]
     described = snapshot.describe(name, now, plan.changes.reason, (plan.from_version, plan.target), kept)
-    snapshot.keep(store, described, contents)
+    snapshot.keep(store, described, (plan.before[one.path].data for one in kept))
+    progress("snapshot", len(plan.changes), len(plan.changes))
 
 
 def _validate(store: Store, plan: Plan, progress: Progress) -> None:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from atomic_agents._schema import CURRENT_SCHEMA_VERSION
-from atomic_agents.core.change import Change, ChangeSet, Put, Revision
+from atomic_agents.core.change import Change, ChangeSet, Put
 from atomic_agents.core.document import MAX_BYTES, parse, peek
 from atomic_agents.core.errors import DocumentUnreadable, MigrationRefused, SettingsInvalid, StorageFailed, VaultTooNew
-from atomic_agents.core.store import Entry
+from atomic_agents.core.store import Blob, Entry
 from atomic_agents.core.values import Problem
 from atomic_agents.migration import registry
 from atomic_agents.migration.registry import Script, Step
@@ -65,14 +65,15 @@ class Census:
 class Plan:
     """A migration worked out in memory; nothing has been written.
 
-    For each document, `kinds` says what it is and `done` which keys its steps set and dropped; `skipped` are the
-    documents that stay as they are because they cannot be migrated.
+    For each document, `before` is what it was, `kinds` says what it is and `done` which keys its steps set and dropped;
+    `skipped` are the documents that stay as they are because they cannot be migrated.
     """
 
     from_version: int
     target: int
     steps: tuple[Step, ...]
     changes: ChangeSet
+    before: Mapping[str, Blob] = field(default_factory=dict)
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     done: Mapping[str, tuple[Mapping[str, object], ...]] = field(default_factory=dict)
     skipped: tuple[Problem, ...] = ()
@@ -122,11 +123,11 @@ def make(
         raise MigrationRefused(message, hint="python -m atomic_agents.migrate --status")
     steps = _steps(vault, current, target, announce)
     changes: list[Change] = []
+    befores: dict[str, Blob] = {}
     kinds: dict[str, Kind] = {}
     done: dict[str, tuple[Mapping[str, object], ...]] = {}
     for number, (unit, before) in enumerate(units, 1):
         progress("plan", number, len(units))
-        original = unit.document.data
         try:
             summaries = _run(unit, steps, target)
             _check_settings(unit, target)
@@ -135,13 +136,14 @@ def make(
         except DocumentUnreadable as error:
             problems.append(problem_of(error))
         else:
-            if unit.document.data != original:
-                changes.append(Put(unit.unit_id, unit.document.data, expect=before))
+            if unit.document.data != before.data:
+                changes.append(Put(unit.unit_id, unit.document.data, expect=before.revision))
+                befores[unit.unit_id] = before
                 kinds[unit.unit_id], done[unit.unit_id] = unit.kind, summaries
     if problems and not skip_unreadable:
         raise _blocked(problems, target)
     reason = f"migrate from v{current} to v{target}"
-    return Plan(current, target, steps, ChangeSet(reason, tuple(changes)), kinds, done, tuple(problems))
+    return Plan(current, target, steps, ChangeSet(reason, tuple(changes)), befores, kinds, done, tuple(problems))
 
 
 def _steps(vault: Vault, current: int, target: int, announce: Announce) -> tuple[Step, ...]:
@@ -187,8 +189,8 @@ def _each(
                 yield found
 
 
-def _unit(vault: Vault, entry: Entry, place: Place) -> tuple[MigratableUnit, Revision] | None:
-    """A document to migrate and its revision; None where it has no version."""
+def _unit(vault: Vault, entry: Entry, place: Place) -> tuple[MigratableUnit, Blob] | None:
+    """A document to migrate and what it was; None where it has no version."""
     if entry.size > MAX_BYTES:
         vault.note(entry, place.name)  # raises, in the words that every other reader uses
     blob = vault.store.read(entry.path)
@@ -199,7 +201,7 @@ def _unit(vault: Vault, entry: Entry, place: Place) -> tuple[MigratableUnit, Rev
         return None  # prose, which has no version
     unit = MigratableUnit(document, place.kind, place.name, entry.modified)
     unit.version  # noqa: B018 - raises where the version is not a number
-    return unit, blob.revision
+    return unit, blob
 
 
 def _version(vault: Vault, entry: Entry, place: Place) -> tuple[Kind, int] | None:
