@@ -24,6 +24,7 @@ def open_workspace(config: Config) -> Workspace:
         clock=now,
         exists=config.root.is_dir,
         install_model=lambda progress: install_model(config, progress),
+        notices=lambda: tuple(store.notices),
         strange=lambda: tuple(store.strange()),
     )
 

@@ -47,4 +47,6 @@ def workspace(root: str | None) -> "Iterator[Workspace]":
     try:
         yield opened
     finally:
+        for repaired in opened.notices():
+            render.notice(repaired)
         opened.close()

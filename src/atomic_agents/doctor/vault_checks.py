@@ -60,7 +60,7 @@ def vault(examination: Examination, agent: Agent) -> Iterator[Finding]:
             f"write it with front matter: schema_version: 2 and write_paths: [memory/], in {path}",
         )
     for name, found in settings.files.items():
-        if name not in ("model.md", "mcp.md"):
+        if name not in ("model.md", "mcp.md", "policy.md"):
             yield from _findings(found.problems)
 
 

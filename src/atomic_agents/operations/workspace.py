@@ -28,6 +28,8 @@ class Workspace:
     clock: Callable[[], datetime.datetime]
     exists: Callable[[], bool]
     install_model: Callable[[Callable[[int, int], None]], Path]
+    notices: Callable[[], Sequence[str]]
+    """What the store has repaired since it was opened, for the person at the door."""
     strange: Callable[[], Sequence[tuple[str, str]]]
 
     @cached_property

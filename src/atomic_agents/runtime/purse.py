@@ -84,7 +84,7 @@ class Purse:
         if self.max_cost is None or (quote is not None and paid + quote <= self.max_cost):
             return None
         most = "an unknown sum" if quote is None else f"${paid + quote:.4f}"
-        return Refused(f"the run could cost {most} and --max-cost is ${self.max_cost:.2f}")
+        return Refused(f"the run could cost {most} and --max-cost is ${self.max_cost}")
 
     def _fall_back(self, request: Request, spent: limits.Spent, paid: Usd, reason: str) -> Reserved | Refused:
         """Use the cheaper model up to one and a half times the cap; beyond that, or without one, skip."""

@@ -31,6 +31,7 @@ def scripted_workspace(
         make_providers=lambda _search: (ScriptedProvider(scripted),),
         clock=clock,
         exists=lambda: True,
+        notices=tuple,
         install_model=lambda _progress: home,
         strange=tuple,
     )

@@ -5,7 +5,7 @@ is a body that states another value than the front matter.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from atomic_agents._schema import CURRENT_SCHEMA_VERSION
@@ -37,6 +37,9 @@ _TOOLS = {
     "hard_nos": TEXTS,
     "tool_classes": Rule("map", items=Rule("choice", choices=TOOL_CLASSES)),
 }
+
+_NOT_OURS = ("schema_version", "tags", "aliases", "cssclasses")
+"""Front matter that is no setting: the version, and the properties that Obsidian gives any document."""
 
 RULES: Mapping[str, Mapping[str, Rule]] = {
     "model.md": {
@@ -138,7 +141,7 @@ def read(name: str, document: Document) -> Settings:
     version = version_of(document)
     if version < _EXPLICIT:
         return _read_sections(name, document)
-    values = {key: value for key, value in document.meta.items() if key != "schema_version"}
+    values = {key: value for key, value in document.meta.items() if key not in _NOT_OURS}
     lines = {key: document.line_of(key) for key in values}
     if version > CURRENT_SCHEMA_VERSION:
         message = f"is at v{version}, and this package reads up to v{CURRENT_SCHEMA_VERSION}"
@@ -299,6 +302,25 @@ def model_settings(settings: Settings | None) -> ModelSettings:
         temperature=_number(values, "temperature"),
         guardrails=_guardrails(values.get("cost_guardrails")),
     )
+
+
+def under_policy(model: ModelSettings, policy: Settings | None, agent: str) -> ModelSettings:
+    """The settings of an agent under the vault's `policy.md`: of each period the lower cap holds; policy's skips."""
+    values = policy.values if policy else {}
+    agents = values.get("agents")
+    own = agents.get(agent) if isinstance(agents, dict) else None
+    stated = [found.get("cost_caps") for found in (values, own) if isinstance(found, dict)]
+    guardrails = model.guardrails
+    if not guardrails.enabled:
+        guardrails = replace(guardrails, daily_cap=None, monthly_cap=None)
+    for caps in stated:
+        daily = _cap(caps.get("daily_usd")) if isinstance(caps, dict) else None
+        monthly = _cap(caps.get("monthly_usd")) if isinstance(caps, dict) else None
+        if daily is not None and (guardrails.daily_cap is None or daily < guardrails.daily_cap):
+            guardrails = replace(guardrails, enabled=True, daily_cap=daily, daily_action="skip")
+        if monthly is not None and (guardrails.monthly_cap is None or monthly < guardrails.monthly_cap):
+            guardrails = replace(guardrails, enabled=True, monthly_cap=monthly, monthly_action="skip")
+    return replace(model, guardrails=guardrails if guardrails.enabled else model.guardrails)
 
 
 def tool_settings(settings: Settings | None) -> ToolSettings:

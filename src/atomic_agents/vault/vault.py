@@ -147,7 +147,8 @@ class Vault:
         if override is not None and role_home:
             tools = tools.extended(settings.tool_settings(override))
         others = (*shared.problems(self.store, agent.name), *self._role_problems(agent, files))
-        return AgentSettings(files, settings.model_settings(files.get("model.md")), tools, others)
+        model = settings.model_settings(files.get("model.md"))
+        return AgentSettings(files, settings.under_policy(model, files.get("policy.md"), agent.name), tools, others)
 
     def settings_of(self, path: str, name: str) -> Settings | None:
         """One settings file."""
@@ -232,6 +233,8 @@ class Vault:
             yield Problem(files["tools.override.md"].path, 0, message, hint, "warning")
 
     def _settings_file(self, agent: Agent, name: str) -> Settings | None:
+        if name == "policy.md":  # the vault's, for every agent
+            return self.settings_of(layout.settings("", name), name)
         own = self.settings_of(layout.settings(agent.name, name), name)
         if own is not None or agent.cascade is None:
             return own
