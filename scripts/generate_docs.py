@@ -42,8 +42,8 @@ SETTINGS: Mapping[str, str] = {
     "judges.md": "Who judges what an agent wants to do. Checked; nothing is judged yet.",
     "mandates.md": "Standing permissions. Checked; not applied yet.",
     "serve.md": "How an agent would be served over HTTP. Checked; there is no server yet.",
-    "policy.md": "Limits for the whole vault, at its top. Of its caps and an agent's own the lower one holds; its rules "
-    "on tools and MCP servers are checked and **not enforced yet**.",
+    "policy.md": "Limits for the whole vault, at its top. Of its caps and an agent's own the lower one holds; its "
+    "rules on tools and MCP servers are checked and **not enforced yet**.",
 }
 
 Page = Callable[[], Iterator[str]]
