@@ -115,6 +115,8 @@ def lines_kept(before: Document, after: Document, changed: set[str]) -> bool:
     spans = before.parsed.spans
     gone = {number for key in changed if key in spans for number in range(*spans[key])}
     kept = [line for number, line in enumerate(before.head.splitlines(keepends=True)) if number not in gone]
+    if "|+" in before.head:  # there, blank lines below a removed key would become part of the text above it
+        kept = [line for line in kept if line.strip()]
     there = iter(after.head.splitlines(keepends=True))
     return all(any(line == other for other in there) for line in kept)
 
@@ -134,6 +136,14 @@ def test_an_edit_changes_the_lines_of_its_keys_and_nothing_else(text: str, data:
     assert after.text.startswith("\ufeff") == before.text.startswith("\ufeff")
     assert lines_kept(before, after, set(changes))
     assert after.edit(changes).data == after.data
+
+
+def test_a_key_below_a_text_that_keeps_its_blank_lines_can_be_taken_away() -> None:
+    before = read("---\na: [x, y]\nc: |+\n  line\n\nlong-key: 1\n\nlast: 'q'\n---\nbody\n")
+
+    after = before.edit({"long-key": REMOVE})
+
+    assert after.text == "---\na: [x, y]\nc: |+\n  line\n\nlast: 'q'\n---\nbody\n"
 
 
 @settings(max_examples=500, deadline=None)

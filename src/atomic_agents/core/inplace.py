@@ -41,8 +41,8 @@ def edit(
 ) -> str | None:
     """The block with the lines of `changed` and `removed` keys replaced; None where a removed key has none of its own.
 
-    `gently` keeps quotes, comments and list style of a changed value. The caller reads the result again: where a form
-    is beyond this function, it says something else than was asked.
+    `gently` keeps quotes, comments and list style of a changed value, and the blank lines below a removed one. The
+    caller reads the result again: where a form is beyond this function, it says something else than was asked.
     """
     lines = text.splitlines(keepends=True)
     indent = next((_indent(line) for line in lines if not _OPENING.fullmatch(line)), "")
@@ -59,7 +59,10 @@ def edit(
     for key in removed:
         if key not in parsed.spans:
             return None
-        replacements[parsed.spans[key]] = []
+        first, end = parsed.spans[key]
+        while not gently and end < len(lines) and not lines[end].strip():
+            end += 1  # blank lines that would become the end of a text above, where that keeps them (`|+`)
+        replacements[first, end] = []
     for (first, end), new in sorted(replacements.items(), reverse=True):
         lines[first:end] = new
     return "".join(lines + tail)
