@@ -16,6 +16,14 @@ _MILLION = Decimal(1_000_000)
 _CACHE_WRITE = Decimal("1.25")
 
 
+_FREE = ("embedded:", "local:", "ollama:", "lmstudio:", "llamacpp:", "scripted:")
+
+
+def is_free(model_id: str) -> bool:
+    """Whether a model runs on this machine and costs nothing, told by its id, without opening it."""
+    return model_id.startswith(_FREE)
+
+
 @dataclass(frozen=True, slots=True)
 class Rates:
     """USD for a million tokens, as the operator states them."""

@@ -36,8 +36,7 @@ def examine(workspace: Workspace, *, agent: str = "", with_mcp: bool = True) -> 
 
 def _examination(workspace: Workspace, agent: str, *, with_mcp: bool) -> Examination:
     def priced(model: str) -> bool:
-        offer_is_local = model.startswith(("embedded:", "local:", "ollama:", "lmstudio:", "llamacpp:", "scripted:"))
-        return offer_is_local or prices.load(workspace.vault).cost(model, Usage(input_tokens=1)) is not None
+        return prices.is_free(model) or prices.load(workspace.vault).cost(model, Usage(input_tokens=1)) is not None
 
     return Examination(
         config=workspace.config,

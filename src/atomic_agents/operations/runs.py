@@ -88,7 +88,7 @@ def preview(workspace: Workspace, name: str, *, work_item: str, model_id: str | 
     )  # fmt: skip
     model = _model_id(settings, agent, model_id)
     tokens = found.tokens + prompt.estimate(work_item)
-    free = model.startswith(("embedded:", "local:", "ollama:", "lmstudio:", "llamacpp:", "scripted:"))
+    free = prices.is_free(model)
     rates = prices.load(workspace.vault)
     most = (
         Decimal(0) if free else rates.most(model, input_tokens=tokens, output_tokens=settings.model.max_output_tokens)
