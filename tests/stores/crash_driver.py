@@ -24,11 +24,13 @@ from atomic_agents.stores.files import FolderStore
 
 STEPS = (
     "write_new",
+    "overwrite",
     "append_bytes",
     "rename",
     "unlink",
     "make_folder",
     "remove_folder",
+    "sync_file",
     "sync_folder",
     "sync_everything",
 )
@@ -60,6 +62,17 @@ SCENARIOS: dict[str, ChangeSet] = {
 }
 
 
+SCENARIOS["in-place"] = ChangeSet(
+    "many in place",
+    (
+        *(Put(f"many/{n}.md", b"longer than before: %d\n" % n) for n in range(disk.MANY)),
+        Put("over.md", b"short\n"),
+        Put("grows.md", b"more than a block\n" * 1000),
+        Put("new/b.md", b"new b\n"),
+        Delete("gone.md"),
+        Append("log.jsonl", '{"n": 2}'),
+    ),
+)
 SCENARIOS["across"] = ChangeSet("many", (*SCENARIOS["put-new"], *SCENARIOS["put"], *SCENARIOS["delete"]))
 
 
@@ -75,9 +88,11 @@ def split_disk() -> None:
     disk.rename = rename
 
 
-def plant(root: Path) -> None:
+def plant(root: Path, *, many: bool) -> None:
     shutil.rmtree(root, ignore_errors=True)
+    more = (*((f"many/{n}.md", b"was %d\n" % n, 0o640) for n in range(disk.MANY)), ("grows.md", b"small\n", 0o644))
     for name, data, mode in (
+        *(more if many else ()),
         ("over.md", b"as it was\n", 0o600),
         ("run.sh", b"as it was\n", 0o755),
         ("gone.md", b"goes\n", 0o644),
@@ -145,12 +160,20 @@ def arm(fatal: int, fate: Fate) -> None:
                 return
             parted = name in {"write_new", "append_bytes"}
             half = partial(real, args[0], args[1][: len(args[1]) // 2], **options) if parted else lambda: None
+            if name == "overwrite":
+                half = partial(overwrite_half, args[0], args[1])
             fate(Deed(name, do, half, done == fatal))
 
         return step
 
     for name in STEPS:
         setattr(disk, name, wrap(name, getattr(disk, name)))
+
+
+def overwrite_half(path: str, data: bytes) -> None:
+    """Half of the new bytes, then what is left of the old ones."""
+    with open(path, "r+b") as file:
+        file.write(data[: len(data) // 2])
 
 
 def dying(moment: str) -> Fate:
@@ -189,9 +212,10 @@ class Trial:
         self.root = Path(folder) / "vault"
         self.changes = SCENARIOS[scenario]
         self.tears = scenario == "append"
+        self.many = scenario == "in-place"
         self.wrong: list[str] = []
         self.found = {"old": 0, "new": 0, "torn": 0, "tried": 0}
-        plant(self.root)
+        plant(self.root, many=self.many)
         self.old = state(self.root)
         in_child(lambda: FolderStore(self.root).apply(self.changes))
         self.new = state(self.root)
@@ -204,7 +228,7 @@ class Trial:
             prepare()
             store.apply(self.changes)
 
-        plant(self.root)
+        plant(self.root, many=self.many)
         return in_child(act)
 
     def reopen(self, prepare: Callable[[], None] = lambda: None) -> int:

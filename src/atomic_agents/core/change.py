@@ -4,7 +4,7 @@ import hashlib
 import io
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -58,10 +58,13 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class ChangeSet:
-    """Changes that belong together, and why; applied whole or not at all."""
+    """Changes that belong together, and why; applied whole or not at all.
+
+    Where they are too many for memory, `changes` is a sequence that reads each from a file when it is asked for.
+    """
 
     reason: str
-    changes: tuple[Change, ...] = field(default=())
+    changes: Sequence[Change] = field(default=())
 
     def __iter__(self) -> Iterator[Change]:
         return iter(self.changes)

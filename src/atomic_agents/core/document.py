@@ -94,7 +94,7 @@ class Document:
             return self
         for gently in (True, False):
             edited = self._with_lines(changed, removed, gently=gently)
-            if edited is not None and same(dict(edited.meta), expected):
+            if edited is not None and same(edited.meta, expected):
                 return edited
         head = inplace.opening_comments(self.head) + inplace.block(expected, self.newline)
         return parse(self.path, _bytes(self._with_head(head)))
@@ -135,8 +135,12 @@ class Document:
 
 def same(one: object, other: object) -> bool:
     """Whether two values are equal in type too: True is not 1, and NaN is itself."""
+    if one is other:
+        return True
     if type(one) is not type(other):
         return False
+    if isinstance(one, str):
+        return bool(one == other)
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
@@ -226,10 +230,11 @@ def _find_head(text: str) -> tuple[int, int, int] | None:
     first = text.find("\n", start) + 1 or len(text)
     if not _FENCE.match(text, start, first):
         return None
-    position = first
-    while position < len(text):
+    position = first - 1
+    while True:
+        position = text.find("\n---", position) + 1
+        if not position:
+            return first, -1, -1
         following = text.find("\n", position) + 1 or len(text)
-        if text.startswith("---", position) and _FENCE.match(text, position, following):
+        if _FENCE.match(text, position, following):
             return first, position, following
-        position = following
-    return first, -1, -1

@@ -11,6 +11,7 @@ import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import yaml
 from yaml.constructor import SafeConstructor
@@ -154,44 +155,80 @@ def _read_plain(text: str) -> FrontMatter | None:
         return None
 
 
+_AWAITED: Final = object()
+"""The value of a key whose line has none: that of the list below it, or null."""
+
+_LONG: Final = 200
+
+
 class _NotPlain(Exception):
     """The text needs the full YAML reader."""
+
+
+class _Line(NamedTuple):
+    """One line: a key, an item of the list that the key above awaits, more of its plain text, or none of these.
+
+    `plain` is the text that the next line may go on with; "" where quotes, brackets or a comment end it.
+    """
+
+    key: str | None
+    item: str | None
+    more: str | None
+    dash: str
+    value: object
+    plain: str
 
 
 def _plain(text: str) -> FrontMatter:
     values: dict[str, object] = {}
     spans: dict[str, Span] = {}
     key, first, items, indent, awaits_items, plain = "", 0, list[object](), "", False, ""
-    position, number, end = 0, 0, len(text)
-    while position < end:
-        line = _LINE.match(text, position)
-        if line is None:
-            raise _NotPlain
-        position = line.end()
-        name, value, more, dash, item = line.group("key", "value", "more", "dash", "item")
-        if name is not None:
-            if name in values or name in _SPECIAL:
+    for number, raw in enumerate(text.splitlines(keepends=True)):
+        line = _known_line(raw) if len(raw) <= _LONG else _line(raw)
+        if line.key is not None:
+            key = line.key
+            if key in values:
                 raise _NotPlain
-            key, first, items, awaits_items = name, number, [], value is None
-            values[name] = None if awaits_items else _scalar(value)
-            spans[name] = (number, number + 1)
-            plain = _unfinished(line, "value")
-        elif item is not None:
-            if not awaits_items or (items and indent != dash):
+            first, items, awaits_items = number, [], line.value is _AWAITED
+            values[key] = None if awaits_items else list(line.value) if isinstance(line.value, tuple) else line.value
+            spans[key] = (number, number + 1)
+            plain = line.plain
+        elif line.item is not None:
+            if not awaits_items or (items and indent != line.dash):
                 raise _NotPlain
-            items.append(_scalar(item))
-            values[key], indent = items, dash
+            items.append(line.value)
+            values[key], indent = items, line.dash
             spans[key] = (first, number + 1)
-        elif more is not None:
+        elif line.more is not None:
             if not plain:
                 raise _NotPlain
-            values[key] = _scalar(f"{plain} {more}")
+            values[key] = _scalar(f"{plain} {line.more}")
             spans[key] = (first, number + 1)
-            plain = _unfinished(line, "more") and f"{plain} {more.rstrip(' ')}"
+            plain = line.plain and f"{plain} {line.plain}"
         else:
             plain = ""
-        number += 1
     return FrontMatter(values, spans)
+
+
+def _line(raw: str) -> _Line:
+    """What a line says; raises _NotPlain where its form is an uncommon one."""
+    found = _LINE.fullmatch(raw)
+    if found is None:
+        raise _NotPlain
+    key, value, more, dash, item = found.group("key", "value", "more", "dash", "item")
+    said: object = None
+    if key in _SPECIAL:
+        raise _NotPlain
+    if key is not None:
+        said = _AWAITED if value is None else _scalar(value)
+    elif item is not None:
+        said = _scalar(item)
+    group = "value" if key is not None else "more"
+    return _Line(key, item, more, dash or "", said, _unfinished(found, group))
+
+
+# Notes have most of their lines in common, and an edited document nearly all of them with what it was.
+_known_line = functools.lru_cache(1024)(_line)
 
 
 def _unfinished(line: re.Match[str], group: str) -> str:
@@ -208,7 +245,7 @@ def _scalar(text: str) -> object:
         return text[1:-1]
     if first == "[":
         words = [word.strip() for word in text[1:-1].split(",")] if text[1:-1].strip() else []
-        return [_SPECIAL.get(word, word) for word in words]
+        return tuple(_SPECIAL.get(word, word) for word in words)
     text = text.rstrip(" ")
     if text in _SPECIAL:
         return _SPECIAL[text]

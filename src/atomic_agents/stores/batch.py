@@ -1,22 +1,25 @@
 """Many documents changed at once: staged, committed by one rename, finished by whoever comes next.
 
-A batch is a folder below `.atomic/batch`. Its staged files take all the space the change needs; then `intent` appears,
-by a rename, and from there on the change happens: only names are moved, and whoever finds `intent` moves the rest. A
-batch without `intent` never happened. The caller holds the apply lock throughout.
+A batch is a folder below `.atomic/batch`. What it stages takes the space the change needs; then `intent` appears, by a
+rename, and from there on the change happens: staged files are moved into place, and where there are many, documents
+that need no more space than they have are written over from `images`, which has their bytes before and after. Whoever
+finds `intent` does the rest. A batch without `intent` never happened. The caller holds the apply lock throughout.
 """
 
 import contextlib
 import errno
+import io
 import os
 import secrets
 import stat
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple
 
-from atomic_agents.core.change import revision
+from atomic_agents.core.change import ABSENT, Change, Delete, Put, revision
 from atomic_agents.core.errors import Conflict, PathRefused
+from atomic_agents.core.spool import Rows, Span, Spool
 from atomic_agents.stores import disk
-from atomic_agents.stores.fold import Step, conflict, is_torn
+from atomic_agents.stores.fold import Step, conflict, is_between, is_torn
 from atomic_agents.stores.intent import Intent, Op, in_order, read_intent
 from atomic_agents.stores.mover import Mover, forget, remove_empty
 from atomic_agents.stores.places import Look, Place, load, status
@@ -25,8 +28,22 @@ from atomic_agents.stores.refusals import writing_failed
 Task = tuple[Step, Place]
 
 _INTENT: Final = "intent"
+_IMAGES: Final = "images"
+_BLOCK: Final = 512
 _LATER: Final = "the change is begun, and is finished or put back when the vault is next opened"
 _UNSURE: Final = "the change is made, but a loss of power may take it back"
+
+
+class _Ready(NamedTuple):
+    """A staged change: its file, what that was when it was read, and the mode and owner it had."""
+
+    op: Op
+    real: str
+    link: str
+    was: tuple[int, int, int] | None
+    is_folder: bool
+    mode: int | None
+    owner: tuple[int, int] | None
 
 
 class Batches:
@@ -56,7 +73,8 @@ class Batches:
             elif os.path.isfile(os.path.join(folder, _INTENT)):
                 self._finish_found(folder, name)
             else:
-                _discard(folder)
+                with contextlib.suppress(PermissionError):  # Windows keeps the images that an undo still reads
+                    _discard(folder)
 
     def apply_one(self, task: Task) -> bool:
         """Change one document whose folder is there, without an intent; False where that cannot be done in one rename.
@@ -70,7 +88,7 @@ class Batches:
         if place.is_folder or place.blocker or not os.path.isdir(place.folder):
             return False
         if step.after is None:
-            _check_unchanged(step, place)
+            _check_unchanged(_ready(step, place))
             file = place.link or place.real
             disk.unlink(file)
             self._sync_one(os.path.dirname(file))
@@ -78,7 +96,7 @@ class Batches:
         staged = os.path.join(self._folder, secrets.token_hex(6))
         try:
             _stage(step, place, staged, durable=True)
-            _check_unchanged(step, place)
+            _check_unchanged(_ready(step, place))
             disk.rename(staged, place.real)
         except (OSError, Conflict) as error:
             forget(staged)
@@ -88,8 +106,10 @@ class Batches:
         self._sync_one(place.folder)
         return True
 
-    def apply(self, reason: str, tasks: Sequence[Task]) -> None:
-        """Change many documents, all or nothing.
+    def apply(self, reason: str, tasks: Iterable[Task], *, count: int, check: Callable[[], None]) -> Sequence[Change]:
+        """Change about `count` documents, all or nothing; return the changes that put them back, last first.
+
+        `check` is called when all are staged, and raises where they must not be changed.
 
         Raises:
             Conflict: somebody wrote in the last moment; nothing was changed.
@@ -97,18 +117,26 @@ class Batches:
             StorageFailed: the disk refused so thoroughly that the change is left for the next opener to finish.
         """
         folder = os.path.join(self._folder, secrets.token_hex(6))
-        ops = [_op(number, step) for number, (step, _) in enumerate(tasks)]
         try:
             disk.make_folder(folder)
-            self._stage_all(folder, tasks, ops)
-            self._commit(folder, Intent(reason, tuple(ops)))
-        except OSError as error:
+            file = io.BytesIO() if count <= disk.MANY else open(os.path.join(folder, _IMAGES), "w+b")  # noqa: SIM115 - the undo reads it
+            images = Spool(file)
+            ready = self._stage_all(folder, tasks, images, count=count)
+            check()
+            file.flush()
+            if disk.syncs_everything(count):
+                disk.sync_everything()
+            elif count > disk.MANY:
+                disk.sync_file(os.path.join(folder, _IMAGES))
+            self._commit(folder, Intent(reason, tuple(one.op for one in ready)))
+        except BaseException as error:
             with contextlib.suppress(OSError):
                 _discard(folder)
-            if status(os.path.join(folder, _INTENT)) is not None:
+            if isinstance(error, OSError) and status(os.path.join(folder, _INTENT)) is not None:
                 raise writing_failed(error, self._root, _LATER) from error
             raise
-        self._perform(folder, tasks, ops)
+        self._perform(folder, ready, images)
+        return Rows(ready[::-1], lambda one: _inverse(one, images))
 
     def _sync_one(self, folder: str) -> None:
         try:
@@ -122,13 +150,19 @@ class Batches:
         except (FileNotFoundError, NotADirectoryError):
             return []
 
-    def _stage_all(self, folder: str, tasks: Iterable[Task], ops: Sequence[Op]) -> None:
-        at_once = disk.syncs_everything(len(ops))
-        for (step, place), op in zip(tasks, ops, strict=True):
-            if op.staged:
-                _stage(step, place, os.path.join(folder, op.staged), durable=not at_once)
-        if at_once:
-            disk.sync_everything()
+    def _stage_all(self, folder: str, tasks: Iterable[Task], images: Spool, *, count: int) -> list[_Ready]:
+        ready: list[_Ready] = []
+        at_once = disk.syncs_everything(count)
+        for step, place in tasks:
+            old = (0, 0) if step.before is None else images.add(step.before.data)
+            new = (
+                images.add(step.after) if count > disk.MANY and step.after is not None and _fits(step, place) else None
+            )
+            staged = "" if new or step.after is None else str(len(ready))
+            if staged:
+                _stage(step, place, os.path.join(folder, staged), durable=not at_once)
+            ready.append(_ready(step, place, staged, old, new))
+        return ready
 
     def _commit(self, folder: str, intent: Intent) -> None:
         """Make the intent durable; it replaces one that is there."""
@@ -139,29 +173,33 @@ class Batches:
         disk.rename(unsure, os.path.join(folder, _INTENT))
         disk.sync_folder(folder)
 
-    def _perform(self, folder: str, tasks: Sequence[Task], ops: Sequence[Op]) -> None:
+    def _perform(self, folder: str, ready: Sequence[_Ready], images: Spool) -> None:
         """What the intent says, for the process that wrote it; put back where that cannot be done."""
-        by_path = {step.path: (step, place) for step, place in tasks}
+        by_path = {one.op.path: one for one in ready}
         mover = Mover(folder)
-        done: list[Op] = []
+        done: list[_Ready] = []
         try:
-            for op in in_order(ops):
-                step, place = by_path[op.path]
-                _check_unchanged(step, place)
+            for op in in_order([one.op for one in ready]):
+                one = by_path[op.path]
+                _check_unchanged(one)
+                if op.new:
+                    done.append(one)  # a write that fails may have done a part
+                    mover.overwrite(one.real, images.get(op.new), op.old[1])
+                    continue
                 if op.staged:
-                    mover.move(os.path.join(folder, op.staged), place.real)
+                    mover.move(os.path.join(folder, op.staged), one.real)
                 else:
-                    mover.remove(place.link or place.real)
-                done.append(op)
+                    mover.remove(one.link or one.real)
+                done.append(one)
             mover.sync()
         except (OSError, Conflict) as error:
-            self._put_back(folder, [(op, *by_path[op.path]) for op in done], mover.made, error)
+            self._put_back(folder, done, images, mover.made, error)
             raise
         with contextlib.suppress(OSError):  # it has happened; the next opener finds nothing left to do and sweeps
             _discard(folder)
 
     def _put_back(
-        self, folder: str, done: Sequence[tuple[Op, Step, Place]], made: tuple[str, ...], error: OSError | Conflict
+        self, folder: str, done: Sequence[_Ready], images: Spool, made: tuple[str, ...], error: OSError | Conflict
     ) -> None:
         """Commit the opposite of what was done in place of the intent, and perform that."""
         opposite: list[Op] = []
@@ -170,12 +208,16 @@ class Batches:
                 remove_empty(made)
                 _discard(folder)
                 return
-            for number, (op, step, place) in enumerate(done):
-                staged = "" if step.before is None else f"back-{number}"
-                if step.before is not None:
-                    back = Step(step.path, step.before, step.before.data)
-                    _stage(back, place, os.path.join(folder, staged), durable=True)
-                opposite.append(Op(op.path, staged, before=op.after, after=op.before))
+            for number, one in enumerate(done):
+                op = one.op
+                if op.new:
+                    opposite.append(op._replace(before=op.after, after=op.before, old=op.new, new=op.old, added=b""))
+                    continue
+                staged = "" if op.before is None else f"back-{number}"
+                if staged:
+                    back = os.path.join(folder, staged)
+                    disk.write_new(back, images.get(op.old), mode=one.mode, owner=one.owner, durable=True)
+                opposite.append(Op(op.path, staged, op.after, op.before))
             made = tuple(os.path.relpath(path, self._root).replace(os.sep, "/") for path in made)
             intent = Intent("put back", tuple(opposite), made)
             self._commit(folder, intent)
@@ -198,14 +240,35 @@ class Batches:
         """Bring every document to where the intent says, but where somebody has written since."""
         mover = Mover(folder)
         look = Look(self._root)
-        for op in in_order(intent.ops):
-            if op.staged:
-                self._finish_put(mover, look, op, os.path.join(folder, op.staged))
-            else:
-                self._finish_delete(mover, look, op)
+        with contextlib.ExitStack() as opened:
+            for op in in_order(intent.ops):
+                if op.new:
+                    images = Spool(opened.enter_context(open(os.path.join(folder, _IMAGES), "rb")))
+                    self._finish_overwrite(mover, look, op, images)
+                elif op.staged:
+                    self._finish_put(mover, look, op, os.path.join(folder, op.staged))
+                else:
+                    self._finish_delete(mover, look, op)
         remove_empty(os.path.join(self._root, path) for path in intent.folders)
         mover.sync()
         _discard(folder)
+
+    def _finish_overwrite(self, mover: Mover, look: Look, op: Op, images: Spool) -> None:
+        after = images.get(op.new or (0, 0))
+        place: Place | None
+        try:
+            place = look.find(op.path)
+            current = load(place)
+        except PathRefused:
+            place, current = None, None
+        if current is not None and current.revision == op.after:
+            return
+        if place and current is not None and is_between(current.data, images.get(op.old), after):
+            mover.overwrite(place.real, after, len(current.data))
+            return
+        staged = os.path.join(mover.batch, "late")
+        disk.write_new(staged, after, mode=None, owner=None, durable=True)
+        self._keep(mover, op, staged)
 
     def _finish_put(self, mover: Mover, look: Look, op: Op, staged: str) -> None:
         if status(staged) is None:
@@ -261,14 +324,43 @@ class Batches:
         )
 
 
-def _op(number: int, step: Step) -> Op:
-    return Op(
+def _ready(step: Step, place: Place, staged: str = "", old: Span = (0, 0), new: Span | None = None) -> _Ready:
+    before, found = step.before, place.stat
+    op = Op(
         step.path,
-        "" if step.after is None else str(number),
-        before=None if step.before is None else step.before.revision,
+        staged,
+        before=None if before is None else before.revision,
         after=None if step.after is None else revision(step.after),
         added=step.added,
+        old=old,
+        new=new,
     )
+    return _Ready(
+        op,
+        place.real,
+        place.link,
+        was=None if place.is_folder else _identity(found),
+        is_folder=place.is_folder,
+        mode=None if before is None else before.mode,
+        owner=None if before is None or found is None else (found.st_uid, found.st_gid),
+    )
+
+
+def _fits(step: Step, place: Place) -> bool:
+    """Whether a document can be written over: its file has no other name, and it needs no more space."""
+    found = place.stat
+    if step.before is None or found is None or place.is_folder or found.st_nlink != 1:
+        return False
+    space = getattr(found, "st_blocks", 0) * _BLOCK  # Windows does not say
+    return len(step.after or b"") <= space and os.access(place.real, os.W_OK)
+
+
+def _inverse(one: _Ready, images: Spool) -> Change:
+    """The change that puts a document back."""
+    left = one.op.after or ABSENT
+    if one.op.before is None:
+        return Delete(one.op.path, expect=left)
+    return Put(one.op.path, images.get(one.op.old), expect=left, mode=one.mode)
 
 
 def _stage(step: Step, place: Place, staged: str, *, durable: bool) -> None:
@@ -279,15 +371,14 @@ def _stage(step: Step, place: Place, staged: str, *, durable: bool) -> None:
     disk.write_new(staged, step.after or b"", mode=mode, owner=owner, durable=durable)
 
 
-def _check_unchanged(step: Step, place: Place) -> None:
+def _check_unchanged(one: _Ready) -> None:
     """Raise Conflict where the file is not the one that was read; a folder in its way is for its remover to judge."""
-    now = status(place.real)
-    still_folder = place.is_folder and now is not None and stat.S_ISDIR(now.st_mode)
-    if still_folder or (place.link and step.deletes):
+    now = status(one.real)
+    still_folder = one.is_folder and now is not None and stat.S_ISDIR(now.st_mode)
+    if still_folder or (one.link and not one.op.puts):
         return
-    was = None if place.is_folder else place.stat
-    if _identity(was) != _identity(now):
-        raise conflict([step.path])
+    if one.was != _identity(now):
+        raise conflict([one.op.path])
 
 
 def _identity(found: os.stat_result | None) -> tuple[int, int, int] | None:

@@ -12,6 +12,7 @@ MANY: Final = 32
 """From so many files on, one `sync` of everything is cheaper than one each."""
 
 _BINARY = getattr(os, "O_BINARY", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _POSIX = os.name == "posix"
 
 
@@ -39,6 +40,17 @@ def append_bytes(path: str, data: bytes) -> None:
         except OSError:
             os.ftruncate(descriptor, size)
             raise
+    finally:
+        os.close(descriptor)
+
+
+def overwrite(path: str, data: bytes, *, size: int) -> None:
+    """Write `data` over a file of `size` bytes, which keeps its mode and owner; `sync_files` makes it durable."""
+    descriptor = os.open(path, os.O_WRONLY | _BINARY | _NO_LINK)
+    try:
+        _write_all(descriptor, data)
+        if len(data) < size:
+            os.ftruncate(descriptor, len(data))
     finally:
         os.close(descriptor)
 
@@ -83,6 +95,24 @@ def sync_everything() -> None:
 def syncs_everything(count: int) -> bool:
     """Whether `count` files are so many that `sync_everything` is the way; only Linux waits for its disks there."""
     return count > MANY and sys.platform == "linux"
+
+
+def sync_files(paths: Collection[str]) -> None:
+    """Make what was written to many files durable."""
+    if syncs_everything(len(paths)):
+        sync_everything()
+        return
+    for path in paths:
+        sync_file(path)
+
+
+def sync_file(path: str) -> None:
+    """Make what was written to a file durable."""
+    descriptor = os.open(path, os.O_RDWR | _BINARY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sync_folders(paths: Collection[str]) -> None:

@@ -4,11 +4,12 @@ import contextlib
 import os
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
-from atomic_agents.core.change import Append, ChangeSet, Put, revision
+from atomic_agents.core.change import Append, ChangeSet, Put, Revision, revision
 from atomic_agents.core.errors import Busy, PathRefused, StorageFailed
 from atomic_agents.core.store import Blob, Entry, Traits
 from atomic_agents.stores import disk, locks
@@ -183,23 +184,21 @@ class FolderStore:
                 )
             time.sleep(0.02)
 
-    def _change(self, changes: ChangeSet) -> Undo:
-        look = Look(self._root)
-        places: dict[str, Place] = {}
-
-        def read(path: str) -> Blob | None:
-            place = places[path] = look.find(path)
-            return load(place)
-
-        steps = fold(changes, read)
-        _check_room(steps, places)
-        tasks = _once_each(steps, places)
-        if tasks and not (len(tasks) == 1 and self._batches.apply_one(tasks[0])):
-            self._batches.apply(changes.reason, tasks)
-        for step in steps:
-            if step.added and step.before is not None and is_torn(step.before.data):
-                self._note_torn(step.path)
-        return undo(changes, steps)
+    def _change(self, changes: ChangeSet) -> ChangeSet:
+        seen = _Seen()
+        tasks = _tasks(Look(self._root), changes, seen)
+        first = tuple(islice(tasks, 2))
+        if len(first) < 2:
+            seen.check_room()
+        if not first or (len(first) == 1 and self._batches.apply_one(first[0])):
+            back = undo(changes, (step for step, _ in first))
+        else:
+            every, count = chain(first, tasks), len(changes)
+            inverse = self._batches.apply(changes.reason, every, count=count, check=seen.check_room)
+            back = Undo(f"undo: {changes.reason}", inverse)
+        for path in seen.torn:
+            self._note_torn(path)
+        return back
 
     def _append(self, changes: ChangeSet) -> Undo | None:
         """Lines onto one document that is there, in one write; None where the change set is anything else."""
@@ -237,21 +236,63 @@ def _last_byte(place: Place) -> bytes:
         return file.read(1)
 
 
-def _check_room(steps: tuple[Step, ...], places: Mapping[str, Place]) -> None:
-    """Refuse what would need a document and a folder of one name.
+def _tasks(look: Look, changes: ChangeSet, seen: "_Seen") -> Iterator[tuple[Step, Place]]:
+    """Every file that changes, once, though links may give it several paths."""
+    files: dict[str, tuple[str, Revision | None]] = {}
+    place = Place("", "", None)
 
-    Raises:
-        PathRefused: there would be `a` and `a/b`.
-    """
-    gone = {step.path for step in steps if step.deletes}
-    created = [step.path for step in steps if step.creates]
-    check_no_clash(created, created)
-    for path in created:
-        place = places[path]
-        if place.blocker and place.blocker not in gone:
-            raise clash(path, place.blocker)
-        if place.is_folder:
-            _check_folder_goes(place, {places[one].link or places[one].real for one in gone})
+    def read(path: str) -> Blob | None:
+        nonlocal place
+        place = look.find(path)
+        return load(place)
+
+    for step in fold(changes, read):
+        file = place.link or place.real if step.deletes else place.real
+        after = None if step.after is None else revision(step.after)
+        seen.take(step, place)
+        if file in files:
+            _check_same(files[file], (step.path, after), place)
+        else:
+            files[file] = (step.path, after)
+            yield step, place
+
+
+class _Seen:
+    """What a change set makes, takes away, and found with a last line that did not end."""
+
+    def __init__(self) -> None:
+        self.torn: list[str] = []
+        self._gone: dict[str, str] = {}
+        self._created: list[Place] = []
+
+    def take(self, step: Step, place: Place) -> None:
+        """See one document."""
+        if step.deletes:
+            self._gone[step.path] = place.link or place.real
+        elif step.creates:
+            self._created.append(place)
+        if step.added and step.before is not None and is_torn(step.before.data):
+            self.torn.append(step.path)
+
+    def check_room(self) -> None:
+        """Raises PathRefused where there would be `a` and `a/b`, a document and a folder of one name."""
+        paths = [place.path for place in self._created]
+        check_no_clash(paths, paths)
+        for place in self._created:
+            if place.blocker and place.blocker not in self._gone:
+                raise clash(place.path, place.blocker)
+            if place.is_folder:
+                _check_folder_goes(place, set(self._gone.values()))
+
+
+def _check_same(first: tuple[str, Revision | None], second: tuple[str, Revision | None], place: Place) -> None:
+    """Refuse two paths of one file that are to become different; raises PathRefused."""
+    if first[1] != second[1]:
+        raise PathRefused(
+            f"{first[0]} and {second[0]} are one file and cannot become two",
+            hint=f"replace the link by a copy of the file: {place.link or second[0]}",
+            context={"paths": [first[0], second[0]]},
+        )
 
 
 def _check_folder_goes(place: Place, gone: set[str]) -> None:
@@ -264,23 +305,3 @@ def _check_folder_goes(place: Place, gone: set[str]) -> None:
             if file not in gone:
                 above = place.real.removesuffix(place.path.replace("/", os.sep))
                 raise clash(place.path, os.path.relpath(file, above).replace(os.sep, "/"))
-
-
-def _once_each(steps: tuple[Step, ...], places: Mapping[str, Place]) -> list[tuple[Step, Place]]:
-    """Every file once, though links may give it several paths.
-
-    Raises:
-        PathRefused: two paths of one file are to become different.
-    """
-    tasks: dict[str, tuple[Step, Place]] = {}
-    for step in steps:
-        place = places[step.path]
-        file = place.link or place.real if step.deletes else place.real
-        other = tasks.setdefault(file, (step, place))[0]
-        if other.after != step.after:
-            raise PathRefused(
-                f"{other.path} and {step.path} are one file and cannot become two",
-                hint=f"replace the link by a copy of the file: {place.link or step.path}",
-                context={"paths": [other.path, step.path]},
-            )
-    return list(tasks.values())

@@ -1,6 +1,6 @@
 """What a change set comes to: one step a document, its expectations checked, and the change set that undoes it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,30 +43,47 @@ class Step:
         return self.after is None
 
 
-def fold(changes: ChangeSet, read: Callable[[str], Blob | None]) -> tuple[Step, ...]:
-    """Every document the change set changes, in order; changes of one document see those before them.
+def fold(changes: ChangeSet, read: Callable[[str], Blob | None]) -> Iterator[Step]:
+    """Every document the change set changes, one at a time, in order; changes of one document see those before them.
 
     Raises:
-        Conflict: expectations that are not met; names every such path.
+        Conflict: expectations that are not met; names every such path, when all the others have been given out.
         PathRefused: a path that must not be written, or a new one that some systems cannot hold.
     """
-    drafts: dict[str, _Draft] = {}
+    more = _repeats(changes)
+    folded: set[str] = set()
     stale: list[str] = []
     for change in changes:
-        draft = drafts.get(change.path)
-        if draft is None:
-            draft = drafts[change.path] = _Draft(read(check_writable(change.path)))
-        if not draft.meets(change):
-            stale.append(change.path)
-        draft.take(change)
+        path = change.path
+        if path in folded:
+            continue
+        draft = _Draft(read(path))
+        mine = [change]
+        if path in more:
+            folded.add(path)
+            mine += (changes.changes[number] for number in more[path])
+        for one in mine:
+            if not draft.meets(one):
+                stale.append(path)
+            draft.take(one)
+        if draft.differs and not stale:
+            if draft.before is None and not isinstance(changes, Undo):
+                check_creatable(path)
+            yield draft.step(path)
     if stale:
         raise conflict(stale, kept=all(getattr(change, "expect", "") != NOT_KEPT for change in changes))
-    steps = tuple(draft.step(path) for path, draft in drafts.items() if draft.differs)
-    if not isinstance(changes, Undo):
-        for step in steps:
-            if step.creates:
-                check_creatable(step.path)
-    return steps
+
+
+def _repeats(changes: ChangeSet) -> dict[str, list[int]]:
+    """The documents that are changed more than once, with the places of all but the first change."""
+    first: set[str] = set()
+    more: dict[str, list[int]] = {}
+    for number, change in enumerate(changes):
+        if change.path in first:
+            more.setdefault(change.path, []).append(number)
+        else:
+            first.add(check_writable(change.path))
+    return more
 
 
 def undo(changes: ChangeSet, steps: Iterable[Step]) -> Undo:
@@ -83,6 +100,14 @@ def line_bytes(line: str) -> bytes:
     if "\n" in line:
         raise InternalError("a line to append has a newline in it", context={"line": line[:80]})
     return line.encode(errors="backslashreplace") + b"\n"
+
+
+def is_between(now: bytes, before: bytes, after: bytes) -> bool:
+    """Whether `now` is what a write of `after` over `before` may leave where it was cut short."""
+    if not min(len(before), len(after)) <= len(now) <= max(len(before), len(after)):
+        return False
+    old, new = before.ljust(len(now), b"\0"), after.ljust(len(now), b"\0")
+    return all(byte in pair for byte, *pair in zip(now, old, new, strict=False))
 
 
 def is_torn(data: bytes) -> bool:

@@ -6,10 +6,11 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from atomic_agents.core.change import Revision
 from atomic_agents.core.errors import PathRefused
+from atomic_agents.core.spool import Span
 from atomic_agents.core.store import check_path
 from atomic_agents.stores.names import folders_above
 from atomic_agents.stores.places import read_bytes
@@ -18,15 +19,25 @@ _VERSION: Final = 1
 _STAGED: Final = re.compile(r"(?:(?:back-)?[0-9]+)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Op:
-    """One document: the staged file's name, empty where the document goes, and its revision before and after."""
+class Op(NamedTuple):
+    """One document: the staged file's name, empty where the document goes, and its revision before and after.
+
+    `old` and `new` are where its bytes are in the batch's images. With `new` there is no staged file: the document is
+    written over in place.
+    """
 
     path: str
     staged: str
     before: Revision | None
     after: Revision | None
     added: bytes = b""
+    old: Span = (0, 0)
+    new: Span | None = None
+
+    @property
+    def puts(self) -> bool:
+        """Whether there is a document afterwards."""
+        return self.after is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +50,7 @@ class Intent:
 
     def as_bytes(self) -> bytes:
         """The intent as JSON."""
-        rows = [[op.path, op.staged, op.before, op.after, base64.b64encode(op.added).decode()] for op in self.ops]
+        rows = [(*op[:4], base64.b64encode(op.added).decode(), *op[5:]) for op in self.ops]
         return json.dumps({"version": _VERSION, "reason": self.reason, "ops": rows, "folders": self.folders}).encode()
 
 
@@ -59,20 +70,30 @@ def read_intent(path: str) -> Intent:
         raise ValueError("not an intent") from error
 
 
-def in_order(ops: Sequence[Op]) -> list[Op]:
+def in_order(ops: Sequence[Op]) -> Sequence[Op]:
     """Deletions that make room for what is written, then what is written, then the other deletions."""
-    written = {op.path for op in ops if op.staged}
+    gone = [op for op in ops if not op.puts]
+    if not gone:
+        return ops
+    puts = [op for op in ops if op.puts]
+    written = {op.path for op in puts}
     folders = {folder for path in written for folder in folders_above(path)}
-    puts = [op for op in ops if op.staged]
-    gone = [op for op in ops if not op.staged]
     early = [op for op in gone if op.path in folders or not written.isdisjoint(folders_above(op.path))]
     first = {op.path for op in early}
     return [*early, *puts, *(op for op in gone if op.path not in first)]
 
 
-def _op(row: list[str]) -> Op:
+def _op(row: list[object]) -> Op:
     """An operation that cannot reach outside the vault and the batch, whoever wrote it."""
-    path, staged, before, after, added = row
-    if not _STAGED.fullmatch(staged):
+    path, staged, before, after, added, old, new = row
+    if not _STAGED.fullmatch(str(staged)):
         raise ValueError("not a staged file")
-    return Op(check_path(path), staged, before, after, base64.b64decode(added))
+    revisions = (None if before is None else str(before), None if after is None else str(after))
+    spans = (_span(old), None if new is None else _span(new))
+    return Op(check_path(str(path)), str(staged), *revisions, base64.b64decode(str(added)), *spans)
+
+
+def _span(found: object) -> Span:
+    if not (isinstance(found, list) and len(found) == 2):
+        raise ValueError("not a span")
+    return int(found[0]), int(found[1])

@@ -49,7 +49,7 @@ class MemoryStore:
     def apply(self, changes: ChangeSet) -> ChangeSet:
         """Apply all of it or nothing; return the change set that undoes it. Raises Conflict and PathRefused."""
         with self._applying:
-            steps = fold(changes, self.read)
+            steps = tuple(fold(changes, self.read))
             held = dict(self._held)
             for step in steps:
                 if step.after is None:

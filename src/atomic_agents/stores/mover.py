@@ -14,9 +14,10 @@ class Mover:
     """Moves names about, and remembers which folders to make durable and which it made."""
 
     def __init__(self, batch: str) -> None:
-        self._batch = batch
+        self.batch = batch
         self._ready: set[str] = set()
         self._touched: set[str] = set()
+        self._overwritten: list[str] = []
         self._made: list[str] = []
 
     def move(self, staged: str, real: str) -> None:
@@ -34,6 +35,11 @@ class Mover:
             if error.errno != errno.EXDEV:
                 raise
             self._move_across(staged, real)
+
+    def overwrite(self, real: str, data: bytes, size: int) -> None:
+        """Write over a file of `size` bytes where it is."""
+        disk.overwrite(real, data, size=size)
+        self._overwritten.append(real)
 
     def _move_across(self, staged: str, real: str) -> None:
         """As `move`, onto another file system: the copy's name is the same each time, so nothing is left by a crash."""
@@ -60,7 +66,8 @@ class Mover:
             self._touched.add(os.path.dirname(real))
 
     def sync(self) -> None:
-        """Make every name durable that was moved; folders that are gone need nothing."""
+        """Make every byte and name durable that was written or moved; folders that are gone need nothing."""
+        disk.sync_files(self._overwritten)
         touched = self._touched.union(os.path.dirname(folder) for folder in self._made)
         disk.sync_folders({folder for folder in touched if os.path.isdir(folder)})
 
@@ -70,7 +77,7 @@ class Mover:
         return tuple(reversed(self._made))
 
     def _beside(self, real: str) -> str:
-        return os.path.join(os.path.dirname(real), f".atomic-{os.path.basename(self._batch)}.tmp")
+        return os.path.join(os.path.dirname(real), f".atomic-{os.path.basename(self.batch)}.tmp")
 
 
 def remove_empty(folders: Iterable[str]) -> None:

@@ -54,7 +54,7 @@ class OverlayStore:
     def apply(self, changes: ChangeSet) -> ChangeSet:
         """Apply all of it or nothing, here only; raises what `under` would raise."""
         with self._applying:
-            steps = fold(changes, self._read_or_folder)
+            steps = tuple(fold(changes, self._read_or_folder))
             old = dict(self._over)
             for step in steps:
                 self._over[step.path] = _blob_after(step)
