@@ -4,12 +4,16 @@ import datetime
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from atomic_agents.config import Config
-from atomic_agents.core.model import Provider
 from atomic_agents.operations.workspace import Search, Workspace
 from atomic_agents.stores.files import FolderStore
 from atomic_agents.vault import layout
+
+if TYPE_CHECKING:  # 4 ms that a command without a model need not pay
+    from atomic_agents.core.model import Provider
+    from atomic_agents.core.service import Services
 
 
 def open_workspace(config: Config) -> Workspace:
@@ -26,10 +30,18 @@ def open_workspace(config: Config) -> Workspace:
         install_model=lambda progress: install_model(config, progress),
         notices=lambda: tuple(store.notices),
         strange=lambda: tuple(store.strange()),
+        find_services=find_services,
     )
 
 
-def make_providers(config: Config, search: Search) -> Sequence[Provider]:
+def find_services() -> "Services":
+    """What starts agents of this user without them."""
+    from atomic_agents.deploy.machine import MachineServices  # noqa: PLC0415 - only `upgrade` restarts anything
+
+    return MachineServices(Path.home())
+
+
+def make_providers(config: Config, search: Search) -> "Sequence[Provider]":
     """The ways to models, in the order in which `init` proposes them."""
     # 10 ms that a command without a model need not pay.
     from atomic_agents.providers.library import LibraryProvider  # noqa: PLC0415

@@ -30,7 +30,9 @@ def test_a_command_that_only_holds_others_prints_its_help(group: str, shell: She
     assert done.out.startswith(f"Usage: atomic-agents {group} [OPTIONS]")
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "memory list", "memory search", "models list", "snapshots list"])
+@pytest.mark.parametrize(
+    "command", [*COMMANDS, "memory list", "memory search", "models list", "snapshots list", "snapshots prune"]
+)
 def test_every_command_explains_itself_and_takes_a_root(command: str, shell: Shell) -> None:
     done = shell(*command.split(), "--help")
 
@@ -52,11 +54,11 @@ USAGE = {
     "run a": "error: missing option '--work-item'\n  hint: atomic-agents run --help\n",
     "list --root": "error: option '--root' requires an argument\n  hint: atomic-agents --help\n",
     "migrate": (
-        "error: say one of --status, --list-snapshots, --to vN, --rollback SNAPSHOT\n"
+        "error: say one of --status, --list-snapshots, --to vN, --verify, --rollback SNAPSHOT\n"
         "  hint: python -m atomic_agents.migrate --status\n"
     ),
     "migrate --status --to v2": (
-        "error: say one of --status, --list-snapshots, --to vN, --rollback SNAPSHOT\n"
+        "error: say one of --status, --list-snapshots, --to vN, --verify, --rollback SNAPSHOT\n"
         "  hint: python -m atomic_agents.migrate --status\n"
     ),
     "run a --work-item x --max-cost much": (

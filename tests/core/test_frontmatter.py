@@ -8,9 +8,9 @@ import yaml
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from atomic_agents.core import frontmatter
+from atomic_agents.core import frontmatter, libyaml
+from atomic_agents.core.block import FrontMatter, FrontMatterError
 from atomic_agents.core.document import parse, same
-from atomic_agents.core.frontmatter import FrontMatter, FrontMatterError
 
 ROOT = Path(__file__).parents[2]
 REAL = tuple(
@@ -65,6 +65,22 @@ def blocks(draw: st.DrawFn) -> str:
 
 
 @st.composite
+def nested(draw: st.DrawFn) -> str:
+    """A table with keys of its own, and whatever may stand between them."""
+    inner = st.builds(
+        "{}{}:{}{}".format,
+        st.sampled_from(("  ", "  ", "  ", "    ", " ", "")),
+        st.sampled_from(("sub", "b", "c", "d", "_e", "on", "sub-key", "'q'", "1")),
+        st.sampled_from((" ", " ", "", "  ")),
+        st.sampled_from(("x", "", "1.00", "0.5", "010.0", "1.", "1e3", "true", "[a, b]", "'q'", "2 # c", "# c"))
+        | scalars,
+    )
+    inside = draw(st.lists(inner | inner | inner | lines, max_size=6))
+    between = [draw(line_ends) for _ in inside]
+    return "a:\n" + "".join(map("".join, zip(inside, between, strict=True))) + draw(st.sampled_from(("", "c: 1\n")))
+
+
+@st.composite
 def spoiled(draw: st.DrawFn) -> str:
     """The head of a real document with a few of its characters replaced, added or taken away."""
     text = heads()[draw(st.integers(0, len(heads()) - 1))]
@@ -104,7 +120,22 @@ def test_the_fast_reader_says_what_the_c_loader_says(text: str) -> None:
 
     assert same(truth(text), fast.values)
     assert list(truth(text)) == list(fast.values)
-    assert frontmatter._read_any(text).spans == fast.spans
+    assert libyaml.read(text).spans == fast.spans
+    assert libyaml.repeated(text) == frontmatter.repeated(text) == []
+
+
+@settings(max_examples=1000, deadline=None)
+@given(nested())
+def test_the_fast_reader_says_what_the_c_loader_says_of_what_is_indented(text: str) -> None:
+    fast = frontmatter._read_plain(text)
+    event("fast" if fast else "left to libyaml")
+    if fast is None:
+        return
+    ways = [(key, *more) for key in fast.values for more in ((), ("sub",), ("b",), ("b", "c"))]
+
+    assert same(truth(text), fast.values)
+    assert libyaml.read(text).spans == fast.spans
+    assert [libyaml.line_of(text, *way) for way in ways] == [frontmatter.line_of(text, *way) for way in ways]
 
 
 @settings(max_examples=3000, deadline=None)
@@ -212,17 +243,19 @@ def test_what_is_refused_says_where_and_why(text: str, line: int, said: str) -> 
 
 HOSTILE = """
 from atomic_agents.core import frontmatter
+from atomic_agents.core.block import FrontMatterError
 n = 200_000
 for line in (
     "k: '" + "a" * n, "k: '" + "''" * n + "x", 'k: "' + "a" * n, "k: a" + " " * n + chr(1), "k: " + " " * n + chr(1),
     "k: " + "a:" * n + chr(1), "k: " + "a#" * n + chr(1), "k: [" + "a," * n, "k: [" + "a " * n, "k: [a" + " " * n + "x",
     " " * n + "x", " " * n + "- " + " " * n + chr(1), "a" * n + ":", "k: a #" + "b" * n + chr(1), "k: " + "[" * n,
     "- " * n,
+    "  " * n + "a: x", "k:\\n  a:" + " " * n + chr(1), "k:\\n  " + "a" * n + ":", "k:\\n" + "  a: b\\n" * n,
     "? " * n, "k: " + "{a: " * n, "k: " + "&a " * n, "k: " + "1:" * n + "1", "k: " + "1_" * n, "k: |" + "9" * n,
 ):
     try:
         frontmatter.read(line + "\\n")
-    except frontmatter.FrontMatterError:
+    except FrontMatterError:
         pass
 print("done")
 """

@@ -35,7 +35,7 @@ class BadDisk(FolderStore):
         blob = super().read(path)
         if blob is None or path != PATH or not self.migrated:
             return blob
-        return replace(blob, data=blob.data + b"rot", revision="0" * 64)
+        return replace(blob, data=blob.data + b"rot")
 
 
 class BusyEditor(FolderStore):

@@ -171,7 +171,7 @@ def test_a_rollback_that_was_stopped_before_it_wrote_is_no_edit(make_vault: Make
     stopped = snapshot.describe(
         "2026-05-01T120001_pre_rollback.tar.gz", opened.clock(), "stopped", (2, 1), draft.safety, draft.created
     )
-    snapshot.keep(opened.store, stopped, draft.contents)
+    snapshot.keep(opened.store, stopped, map(draft.spool.get, draft.spans))
 
     done = upkeep.roll_back(opened, name)
 

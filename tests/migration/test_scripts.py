@@ -75,6 +75,39 @@ def test_a_script_is_offered_settings_where_it_asks_for_them(make_vault: MakeVau
     assert "by_script: settings" in (root / "scout/model.md").read_text()
 
 
+def test_a_script_is_offered_documents_without_a_version_where_it_asks_for_them(
+    make_vault: MakeVault, shell: Shell
+) -> None:
+    script = """FROM_VERSION = 1
+TO_VERSION = 2
+UNIT_TYPES = ("persona", "goal", "eval")
+def applies_to(unit): return True
+def migrate(unit):
+    unit.write_body(unit.read_body() + f"seen as {unit.unit_type}\\n")
+    return {"changes": ["body"]}
+"""
+    texts = {"persona/SOUL.md": "# Soul\n", "goal.md": "---\nschema_version: 1\n---\n", "evals/rubric.md": "# Rubric\n"}
+    root = make_vault(
+        {**AGENT, **{f"scout/{name}": text for name, text in texts.items()}, "_migrations/v1_to_v2.py": script}
+    )
+
+    done = shell("migrate", "--to", "v2")
+
+    assert done.code == 0, done.err
+    seen = {name: (root / "scout" / name).read_text().splitlines()[-1] for name in texts}
+    assert seen == {"persona/SOUL.md": "seen as persona", "goal.md": "seen as goal", "evals/rubric.md": "seen as eval"}
+
+
+def test_archived_copies_are_counted_and_stay_as_they_were_written(make_vault: MakeVault, shell: Shell) -> None:
+    old = "scout/memory.archived-20260501T120000Z_0a1b2c3d/user_a.md"
+    root = make_vault({**AGENT, old: "---\nname: a\n---\n\nas it was\n"})
+
+    status, done = shell("migrate", "--status"), shell("migrate", "--to", "v2")
+
+    assert "archived   1, kept as they were written" in status.out
+    assert (done.code, (root / old).read_text()) == (0, "---\nname: a\n---\n\nas it was\n")
+
+
 class TestAVersionAboveThePackages:
     def test_is_reached_by_a_script_with_a_warning(self, make_vault: MakeVault, shell: Shell) -> None:
         root = make_vault({**AGENT, "_migrations/v2_to_v3.py": V2_TO_V3})

@@ -133,10 +133,11 @@ def test_a_damaged_snapshot_is_refused_or_says_what_it_said(data: st.DataObject)
 
 
 def test_equal_snapshots_have_equal_bytes() -> None:
-    described = snapshot.describe(NAME, NOW, "reason", (1, 2), [Kept(PATH, len(NOTE), 0o600, revision(NOTE), "")])
+    described = snapshot.describe(NAME, NOW, "reason", (1, 2), (Kept(PATH, len(NOTE), 0o600, revision(NOTE), ""),))
 
     assert snapshot.pack(described, [NOTE]) == snapshot.pack(described, [NOTE])
-    assert snapshot.unpack(NAME, snapshot.pack(described, [NOTE])) == (described, {PATH: NOTE})
+    found, contents = snapshot.unpack(NAME, snapshot.pack(described, [NOTE]))
+    assert (found, dict(contents)) == (described, {PATH: NOTE})
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from atomic_agents.stores.files import FolderStore
 
 STEPS = (
     "write_new",
+    "write_pieces",
     "overwrite",
     "append_bytes",
     "rename",

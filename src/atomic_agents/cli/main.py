@@ -23,8 +23,9 @@ COMMANDS = {
     "prompt": ("run", "the exact prompt a run would send"),
     "run": ("run", "run an agent on a work item"),
     "doctor": ("health", "what is wrong, and the command that mends it"),
+    "upgrade": ("upgrade", "bring a vault to the installed package, whole or not at all"),
     "migrate": ("upkeep", "bring a vault to a newer schema version, or back"),
-    "snapshots": ("upkeep", "what a migration can be undone with"),
+    "snapshots": ("snapshots", "what a migration can be undone with"),
     "models": ("models", "the models that can be asked here"),
     "memory": ("memory", "an agent's notes"),
 }

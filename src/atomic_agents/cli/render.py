@@ -15,6 +15,18 @@ from atomic_agents.core.errors import AtomicAgentsError, SettingsInvalid
 from atomic_agents.core.values import Problem, Usd
 
 _MOST_PROBLEMS = 20
+_NOUNS = {
+    "note": ("note", "notes"),
+    "wiki": ("wiki page", "wiki pages"),
+    "settings": ("settings file", "settings files"),
+    "policy": ("policy", "policies"),
+    "persona": ("persona file", "persona files"),
+    "goal": ("goal", "goals"),
+    "eval": ("eval", "evals"),
+    "journal": ("day of a journal", "days of journals"),
+    "index": ("index", "indexes"),
+    "archive": ("archived note", "archived notes"),
+}
 _ROOT: ContextVar[str] = ContextVar("root", default="")
 _COMMAND = re.compile(r"\b(?:atomic-agents|python -m atomic_agents\.migrate) (?!--root)")
 
@@ -112,6 +124,11 @@ def money(amount: Usd) -> str:
 def count(number: int, noun: str, plural: str = "") -> str:
     """`1 note`, `1,243 notes`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {plural or noun + 's'}"
+
+
+def documents(counts: Iterable[tuple[str, int]]) -> str:
+    """`1,243 notes, 2 wiki pages`, from kinds of documents and how many there are."""
+    return ", ".join(count(number, *_NOUNS.get(kind, ("document",))) for kind, number in counts) or "nothing"
 
 
 def duration(milliseconds: float) -> str:

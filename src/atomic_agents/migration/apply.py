@@ -6,10 +6,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from time import monotonic
 
-from atomic_agents.core.change import ChangeSet, Delete, Put, revision
+from atomic_agents.core.change import Append, ChangeSet, Delete
 from atomic_agents.core.errors import AtomicAgentsError, Conflict, MigrationFailed
+from atomic_agents.core.spool import Rows, size
 from atomic_agents.core.store import Store
-from atomic_agents.migration import history, snapshot
+from atomic_agents.migration import history, report, snapshot
 from atomic_agents.migration.plan import Plan, Progress, silent
 from atomic_agents.migration.snapshot import Kept
 from atomic_agents.vault import layout
@@ -19,10 +20,11 @@ _LOCK_WAIT = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Migrated:
-    """What a migration did."""
+    """What a migration did; `report` is the path of the document that says so."""
 
     plan: Plan
     snapshot: str
+    report: str
 
 
 @contextmanager
@@ -59,35 +61,38 @@ def carry_out(
     on_snapshot(name)
     line = history.line(
         now,
-        "migrated",
+        history.MIGRATED,
         plan.from_version,
         plan.target,
         steps=[{"name": step.name, "sha256": step.sha256} for step in plan.steps],
         counts={kind.value: count for kind, count in plan.counts.items()},
         snapshot=name,
+        **({"skipped": [problem.path for problem in plan.skipped]} if plan.skipped else {}),
     )
-    progress("write", 0, len(plan.changes))
+    count = len(plan.documents)
+    progress("write", 0, count)
     try:
-        undo = store.apply(ChangeSet(plan.changes.reason, (*plan.changes, line)))
+        undo = store.apply(plan.changes_with(report.report(plan, snapshot=name, now=now), line))
     except Conflict:
         store.apply(ChangeSet("take the snapshot of a migration away that did not happen", (_delete(name),)))
         raise
-    progress("write", len(plan.changes), len(plan.changes))
+    progress("write", count, count)
     try:
         _validate(store, plan, progress)
     except AtomicAgentsError as error:
         raise _put_back(store, plan, undo, name, now, error) from error
-    return Migrated(plan, name)
+    return Migrated(plan, name, report.path(name))
 
 
 def _put_back(
     store: Store, plan: Plan, undo: ChangeSet, name: str, now: datetime.datetime, error: AtomicAgentsError
 ) -> MigrationFailed:
     """Undo what did not read back right; the error that says so, and what to type where that cannot be done."""
-    without_history = tuple(change for change in undo if change.path != layout.HISTORY)
-    line = history.line(now, "put back", plan.from_version, plan.target, snapshot=name, error=error.message)
+    rows: list[int | Append] = [number for number, change in enumerate(undo) if change.path != layout.HISTORY]
+    line = history.line(now, history.PUT_BACK, plan.from_version, plan.target, snapshot=name, error=error.message)
     try:
-        store.apply(ChangeSet(undo.reason, (*without_history, line)))
+        back = Rows([*rows, line], lambda row: undo.changes[row] if isinstance(row, int) else row)
+        store.apply(ChangeSet(undo.reason, back))
     except Conflict as conflict:
         message = f"{error.message}; the vault was not put back: {conflict.message}"
         return MigrationFailed(message, hint=f"python -m atomic_agents.migrate --rollback {name}")
@@ -103,22 +108,21 @@ def _take(store: Store, plan: Plan, name: str, now: datetime.datetime, progress:
 
     It holds what the plan read; that the documents still are that, applying the changes checks.
     """
-    progress("snapshot", 0, len(plan.changes))
-    kept = [
-        Kept(change.path, len(before.data), 0o644 if before.mode is None else before.mode, before.revision, after)
-        for change in plan.changes
-        if isinstance(change, Put)
-        for before, after in [(plan.before[change.path], revision(change.data))]
-    ]
+    count = len(plan.documents)
+    progress("snapshot", 0, count)
+    kept = Rows(
+        plan.documents,
+        lambda one: Kept(one.path, size(one.old), one.mode, plan.revision(one.old), plan.revision(one.new)),
+    )
     described = snapshot.describe(name, now, plan.changes.reason, (plan.from_version, plan.target), kept)
-    snapshot.keep(store, described, (plan.before[one.path].data for one in kept))
-    progress("snapshot", len(plan.changes), len(plan.changes))
+    snapshot.keep(store, described, (plan.spool.get(one.old) for one in plan.documents))
+    progress("snapshot", count, count)
 
 
 def _validate(store: Store, plan: Plan, progress: Progress) -> None:
     """Read every changed document back: it is, byte for byte, what the plan found valid."""
-    for number, change in enumerate(plan.changes, 1):
-        progress("validate", number, len(plan.changes))
-        blob = store.read(change.path)
-        if not isinstance(change, Put) or blob is None or blob.data != change.data:
-            raise MigrationFailed(f"{change.path} is not what was written")
+    for number, one in enumerate(plan.documents, 1):
+        progress("validate", number, len(plan.documents))
+        blob = store.read(one.path)
+        if blob is None or blob.data != plan.spool.get(one.new):
+            raise MigrationFailed(f"{one.path} is not what was written")

@@ -1,27 +1,30 @@
 """What a migration would do: every document that has a version, the steps it needs, and the change set they make."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from atomic_agents._schema import CURRENT_SCHEMA_VERSION
-from atomic_agents.core.change import Change, ChangeSet, Put
+from atomic_agents.core.change import Change, ChangeSet, Put, Revision, revision
 from atomic_agents.core.document import MAX_BYTES, parse, peek
 from atomic_agents.core.errors import DocumentUnreadable, MigrationRefused, SettingsInvalid, StorageFailed, VaultTooNew
+from atomic_agents.core.spool import Rows, Span, Spool
 from atomic_agents.core.store import Blob, Entry
 from atomic_agents.core.values import Problem
 from atomic_agents.migration import registry
 from atomic_agents.migration.registry import Script, Step
-from atomic_agents.migration.unit import MigratableUnit
+from atomic_agents.migration.unit import UNVERSIONED, MigratableUnit
 from atomic_agents.vault import settings
 from atomic_agents.vault.layout import Kind, Place
 from atomic_agents.vault.vault import Survey, Vault, problem_of
 
 VERSIONED = (Kind.NOTE, Kind.WIKI, Kind.SETTINGS, Kind.POLICY)
 
-_T = TypeVar("_T")
-_Reader = Callable[[Vault, Entry, Place], _T | None]
+Summaries = tuple[Mapping[str, object], ...]
+"""What each step says it did to a document."""
+
+_DEFAULT_MODE = 0o644
 
 Progress = Callable[[str, int, int], None]
 """Called with the phase, how much of it is done, and how much there is."""
@@ -40,10 +43,14 @@ def unannounced(_script: Script) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """How many documents of each kind are at each version, and those whose version cannot be told."""
+    """How many documents of each kind are at each version, and those whose version cannot be told.
+
+    `archived` counts the copies that are kept as they were written; whoever reads one takes it through the steps.
+    """
 
     counts: Mapping[tuple[Kind, int], int]
     unreadable: tuple[Problem, ...]
+    archived: int = 0
 
     @property
     def version(self) -> int:
@@ -61,41 +68,79 @@ class Census:
         return sum(self.counts.values())
 
 
+class Planned(NamedTuple):
+    """One document that changes: what it is, what each step says it did, its permission bits, and its bytes."""
+
+    path: str
+    kind: Kind
+    done: Summaries
+    mode: int
+    old: Span
+    new: Span
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A migration worked out in memory; nothing has been written.
+    """A migration worked out; nothing has been written.
 
-    For each document, `before` is what it was, `kinds` says what it is and `done` which keys its steps set and dropped;
-    `skipped` are the documents that stay as they are because they cannot be migrated.
+    The bytes of its documents are in `spool`, as they may be many. `skipped` are the documents that stay as they are
+    because they cannot be migrated.
     """
 
     from_version: int
     target: int
     steps: tuple[Step, ...]
-    changes: ChangeSet
-    before: Mapping[str, Blob] = field(default_factory=dict)
-    kinds: Mapping[str, Kind] = field(default_factory=dict)
-    done: Mapping[str, tuple[Mapping[str, object], ...]] = field(default_factory=dict)
+    documents: Sequence[Planned]
+    spool: Spool
     skipped: tuple[Problem, ...] = ()
+
+    @property
+    def changes(self) -> ChangeSet:
+        """What applying it does."""
+        return self.changes_with()
+
+    def changes_with(self, *more: Change) -> ChangeSet:
+        """What applying it does, and `more` together with it."""
+        rows: tuple[Planned | Change, ...] = (*self.documents, *more)
+        return ChangeSet(f"migrate from v{self.from_version} to v{self.target}", Rows(rows, self._change))
 
     @property
     def counts(self) -> Mapping[Kind, int]:
         """How many documents of each kind it changes."""
-        return Counter(self.kinds.values())
+        return Counter(one.kind for one in self.documents)
 
     @property
     def leaves_package_behind(self) -> bool:
         """Whether this package will only read the vault afterwards."""
         return self.target > CURRENT_SCHEMA_VERSION
 
+    def revision(self, span: Span) -> Revision:
+        """The revision of a document's old or new bytes."""
+        return revision(self.spool.get(span))
+
+    def _change(self, one: Planned | Change) -> Change:
+        if not isinstance(one, Planned):
+            return one
+        return Put(one.path, self.spool.get(one.new), expect=self.revision(one.old))
+
+
+class _Loaded(NamedTuple):
+    """A document as it was read, before any step."""
+
+    entry: Entry
+    version: int
+    mode: int
+    old: Span
+
 
 def take_census(vault: Vault, survey: Survey, progress: Progress = silent) -> Census:
     """Read the version of every document that has one."""
     counts: Counter[tuple[Kind, int]] = Counter()
     unreadable: list[Problem] = []
-    for kind, version in _each(vault, survey, _version, unreadable, progress):
-        counts[kind, version] += 1
-    return Census(dict(counts), tuple(unreadable))
+    for _, place, version, _ in _each(vault, survey, VERSIONED, unreadable, progress):
+        counts[place.kind, version] += 1
+    archived = sum(1 for _ in survey.of(Kind.ARCHIVE))
+    return Census(dict(counts), tuple(unreadable), archived)
 
 
 def make(
@@ -114,36 +159,55 @@ def make(
         VaultTooNew: a document is newer than this package.
     """
     problems: list[Problem] = []
-    units = list(_each(vault, survey, _unit, problems, progress))
-    versions = [unit.version for unit, _ in units]
+    spool = Spool()
+    loaded = _load(vault, survey, VERSIONED, spool, problems, progress)
+    versions = {one.version for one in loaded}
     current = min(versions, default=CURRENT_SCHEMA_VERSION)
     refuse_newer(max(versions, default=0))
     if target <= current:
         message = f"Target version v{target} is not above current v{current}. Forward-only migrations."
         raise MigrationRefused(message, hint="python -m atomic_agents.migrate --status")
     steps = _steps(vault, current, target, announce)
-    changes: list[Change] = []
-    befores: dict[str, Blob] = {}
-    kinds: dict[str, Kind] = {}
-    done: dict[str, tuple[Mapping[str, object], ...]] = {}
-    for number, (unit, before) in enumerate(units, 1):
-        progress("plan", number, len(units))
+    more = tuple(kind for kind in UNVERSIONED if any(kind.value in step.unit_types for step in steps))
+    loaded += _load(vault, survey, more, spool, problems, progress)
+    documents: list[Planned] = []
+    known: dict[str, Summaries] = {}
+    for number, one in enumerate(loaded, 1):
+        progress("plan", number, len(loaded))
+        before, place = spool.get(one.old), survey.layout.place(one.entry.path)
         try:
-            summaries = _run(unit, steps, target)
-            _check_settings(unit, target)
+            after, done = _migrated(one.entry, place, before, steps, target)
         except SettingsInvalid as error:
             problems += error.problems
         except DocumentUnreadable as error:
             problems.append(problem_of(error))
         else:
-            if unit.document.data != before.data:
-                changes.append(Put(unit.unit_id, unit.document.data, expect=before.revision))
-                befores[unit.unit_id] = before
-                kinds[unit.unit_id], done[unit.unit_id] = unit.kind, summaries
+            if after != before:
+                done = known.setdefault(repr(done), done)
+                documents.append(Planned(one.entry.path, place.kind, done, one.mode, one.old, spool.add(after)))
     if problems and not skip_unreadable:
         raise _blocked(problems, target)
-    reason = f"migrate from v{current} to v{target}"
-    return Plan(current, target, steps, ChangeSet(reason, tuple(changes)), befores, kinds, done, tuple(problems))
+    return Plan(current, target, steps, documents, spool, tuple(problems))
+
+
+def _load(
+    vault: Vault, survey: Survey, kinds: tuple[Kind, ...], spool: Spool, problems: list[Problem], progress: Progress
+) -> list[_Loaded]:
+    """The documents of some kinds, their bytes in `spool`."""
+    return [
+        _Loaded(entry, version, _DEFAULT_MODE if blob.mode is None else blob.mode, spool.add(blob.data))
+        for entry, _, version, blob in _each(vault, survey, kinds, problems, progress)
+    ]
+
+
+def _migrated(
+    entry: Entry, place: Place, before: bytes, steps: tuple[Step, ...], target: int
+) -> tuple[bytes, Summaries]:
+    """A document after its steps, and what each says it did."""
+    unit = MigratableUnit(parse(entry.path, before), place.kind, place.name, entry.modified)
+    done = _run(unit, steps, target)
+    _check_settings(unit, target)
+    return unit.document.data, done
 
 
 def _steps(vault: Vault, current: int, target: int, announce: Announce) -> tuple[Step, ...]:
@@ -172,62 +236,54 @@ def refuse_newer(version: int) -> None:
 
 
 def _each(
-    vault: Vault, survey: Survey, read: _Reader[_T], unreadable: list[Problem], progress: Progress
-) -> Iterator[_T]:
-    """What `read` makes of every document that has a version; those that cannot be read go to `unreadable`."""
-    placed = list(survey.placed(*VERSIONED))
-    for number, (entry, place) in enumerate(placed, 1):
-        progress("read", number, len(placed))
+    vault: Vault, survey: Survey, kinds: tuple[Kind, ...], unreadable: list[Problem], progress: Progress
+) -> Iterator[tuple[Entry, Place, int, Blob]]:
+    """Every document of some kinds that has a version, or needs none; those that cannot be read go to `unreadable`."""
+    total = len(survey.entries)
+    for number, (entry, place) in enumerate(survey.placed(*kinds), 1):
+        progress("read", number, total)
         try:
-            found = read(vault, entry, place)
+            found = _read(vault, entry, place)
         except DocumentUnreadable as error:
             unreadable.append(problem_of(error))
         except StorageFailed as error:
             unreadable.append(Problem(entry.path, 0, error.message.removeprefix(f"{entry.path}: "), error.hint))
         else:
             if found is not None:
-                yield found
+                yield entry, place, *found
 
 
-def _unit(vault: Vault, entry: Entry, place: Place) -> tuple[MigratableUnit, Blob] | None:
-    """A document to migrate and what it was; None where it has no version."""
+def _read(vault: Vault, entry: Entry, place: Place) -> tuple[int, Blob] | None:
+    """A document's version, read only as far as that takes, and its bytes; None where it has no version."""
     if entry.size > MAX_BYTES:
         vault.note(entry, place.name)  # raises, in the words that every other reader uses
     blob = vault.store.read(entry.path)
     if blob is None:
         return None
+    version = peek(blob.data, "schema_version")
+    if version is not None:
+        return version, blob
     document = parse(entry.path, blob.data)
     if place.kind is Kind.POLICY and "schema_version" not in document.meta:
         return None  # prose, which has no version
-    unit = MigratableUnit(document, place.kind, place.name, entry.modified)
-    unit.version  # noqa: B018 - raises where the version is not a number
-    return unit, blob
+    return MigratableUnit(document, place.kind, place.name, entry.modified).version, blob
 
 
-def _version(vault: Vault, entry: Entry, place: Place) -> tuple[Kind, int] | None:
-    """Kind and version of a document, read only as far as that takes; None where it has no version."""
-    blob = vault.store.read(entry.path) if entry.size <= MAX_BYTES else None
-    version = peek(blob.data, "schema_version") if blob else None
-    if version is not None:
-        return place.kind, version
-    found = _unit(vault, entry, place)
-    return None if found is None else (place.kind, found[0].version)
-
-
-def _run(unit: MigratableUnit, steps: tuple[Step, ...], target: int) -> tuple[Mapping[str, object], ...]:
+def _run(unit: MigratableUnit, steps: tuple[Step, ...], target: int) -> Summaries:
     """Take one document through the steps that concern it; returns what each says it did."""
     done: list[Mapping[str, object]] = []
     by_script = -1
     for step in steps:
         # What a script of the vault has brought to a version, the package's step for that version makes complete.
         completes = unit.version == step.to_version == by_script and not step.of_the_vault
-        if unit.unit_type not in step.unit_types or not (completes or unit.version == step.from_version):
+        due = completes or unit.version == step.from_version or not unit.has_version
+        if unit.unit_type not in step.unit_types or not due:
             continue
         summary = _perform(step, unit, completes=completes)
         if summary is not None:
             done.append(summary)
             by_script = unit.version if step.of_the_vault else by_script
-    if unit.version < target and any(_concerns(step, unit) for step in steps):
+    if unit.has_version and unit.version < target and any(_concerns(step, unit) for step in steps):
         message = f"no step brings it from v{unit.version} to v{target}"
         context = {"path": unit.unit_id, "line": 0, "message": message}
         hint = "see what the script's applies_to leaves out"
@@ -271,7 +327,7 @@ def _perform(step: Step, unit: MigratableUnit, *, completes: bool) -> Mapping[st
         hint = f"correct {step.name} or the document; nothing was written"
         hint = registry.MAPPING if "MigratableUnit" in str(error) else hint
         raise MigrationRefused(message, hint=hint) from error
-    if reached != step.to_version:
+    if unit.has_version and reached != step.to_version:
         message = f"{step.name} left {unit.unit_id} at v{reached} instead of v{step.to_version}"
         raise MigrationRefused(message, hint="the step must write schema_version; nothing was written")
     return summary if isinstance(summary, dict) else {}

@@ -12,7 +12,7 @@ from typing import cast
 
 from atomic_agents.core.errors import MigrationRefused
 from atomic_agents.core.store import Store
-from atomic_agents.migration.unit import UNIT_TYPES, MigratableUnit
+from atomic_agents.migration.unit import UNIT_TYPES, UNVERSIONED, MigratableUnit
 from atomic_agents.vault import layout
 
 PACKAGED = ("v0_to_v1", "v1_to_v2")
@@ -141,9 +141,10 @@ def _check_contract(script: Script, module: types.ModuleType) -> None:
     if (script.from_version, script.to_version) != (module.FROM_VERSION, module.TO_VERSION):
         message = f"{script.path} says v{module.FROM_VERSION} to v{module.TO_VERSION}, which is not what its name says"
         raise MigrationRefused(message, hint="make its name and its constants agree")
-    unknown = [str(kind) for kind in getattr(module, "UNIT_TYPES", ()) if kind not in UNIT_TYPES]
+    known = (*UNIT_TYPES, *(kind.value for kind in UNVERSIONED))
+    unknown = [str(kind) for kind in getattr(module, "UNIT_TYPES", ()) if kind not in known]
     if unknown:
-        hint = f"UNIT_TYPES can hold {', '.join(UNIT_TYPES)}"
+        hint = f"UNIT_TYPES can hold {', '.join(known)}"
         raise MigrationRefused(f"{script.path}: there is no unit type {', '.join(unknown)}", hint=hint)
     for name in ("applies_to", "migrate"):
         if _takes_a_path(getattr(module, name)):

@@ -2,15 +2,16 @@
 
 import datetime
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from atomic_agents.core.change import ABSENT, Change, ChangeSet, Delete, Put, Revision
 from atomic_agents.core.errors import PathRefused, SnapshotInvalid
+from atomic_agents.core.spool import Rows, Span, Spool
 from atomic_agents.core.store import Blob, Store, check_new_path
 from atomic_agents.migration import history, snapshot
 from atomic_agents.migration.plan import Progress, silent
-from atomic_agents.migration.snapshot import Kept, Snapshot
+from atomic_agents.migration.snapshot import Contents, Kept, Snapshot
 from atomic_agents.vault import layout
 
 _NAME_BYTES = 200
@@ -38,13 +39,19 @@ class RolledBack:
 class Draft:
     """A rollback worked out; nothing has been written.
 
-    `changes` puts the documents back; `safety` and `contents` hold what is there now.
+    With `only` no other document is looked at. `restoring` are the documents of the snapshot that go back, from
+    `contents`, and what each is expected to be; `others` are the changes besides. `safety` says what is there now,
+    whose bytes are in `spool` at `spans`.
     """
 
     snapshot: Snapshot
-    changes: list[Change] = field(default_factory=list)
+    contents: Contents
+    only: tuple[str, ...] = ()
+    restoring: list[tuple[Kept, Revision]] = field(default_factory=list)
+    others: list[Change] = field(default_factory=list)
     safety: list[Kept] = field(default_factory=list)
-    contents: list[bytes] = field(default_factory=list)
+    spool: Spool = field(default_factory=Spool)
+    spans: list[Span] = field(default_factory=list)
     created: dict[str, Revision] = field(default_factory=dict)
     restored: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
@@ -67,26 +74,45 @@ class Draft:
         """Have the safety snapshot hold what is there now; `after` is what the rollback makes of it."""
         mode = 0o644 if blob.mode is None else blob.mode
         self.safety.append(Kept(path, len(blob.data), mode, blob.revision, after))
-        self.contents.append(blob.data)
+        self.spans.append(self.spool.add(blob.data))
+
+    def changes(self, *more: Change) -> Sequence[Change]:
+        """What carrying it out applies, and `more` together with it."""
+        rows: list[tuple[Kept, Revision] | Change] = [*self.restoring, *self.others, *more]
+        return Rows(rows, self._change)
+
+    def _change(self, row: tuple[Kept, Revision] | Change) -> Change:
+        if not isinstance(row, tuple):
+            return row
+        kept, expect = row
+        return Put(kept.path, self.contents[kept.path], expect=expect, mode=kept.mode)
 
 
-def plan(store: Store, name: str, *, now: datetime.datetime, progress: Progress = silent) -> Draft:
-    """Compare the vault with a snapshot.
+def plan(
+    store: Store,
+    name: str,
+    *,
+    now: datetime.datetime,
+    only: Collection[str] | None = None,
+    progress: Progress = silent,
+) -> Draft:
+    """Compare the vault with a snapshot, or `only` some documents of it.
 
     Raises:
         SnapshotInvalid: missing, damaged or hostile.
     """
     described, contents = snapshot.read(store, name)
-    draft = Draft(described)
+    draft = Draft(described, contents, tuple(only or ()))
     made = _made_since(store, described)
-    for number, kept in enumerate(described.files, 1):
-        progress("compare", number, len(described.files))
+    wanted = None if only is None else frozenset(only)
+    files = [kept for kept in described.files if wanted is None or kept.path in wanted]
+    for number, kept in enumerate(files, 1):
+        progress("compare", number, len(files))
         blob = store.read(kept.path)
         if blob is not None and blob.revision == kept.sha256:
             draft.unchanged += 1
             continue
-        expect = blob.revision if blob else ABSENT
-        draft.changes.append(Put(kept.path, contents[kept.path], expect=expect, mode=kept.mode))
+        draft.restoring.append((kept, blob.revision if blob else ABSENT))
         draft.restored.append(kept.path)
         if blob is None:
             draft.created[kept.path] = kept.sha256
@@ -94,12 +120,12 @@ def plan(store: Store, name: str, *, now: datetime.datetime, progress: Progress 
         draft.keep(kept.path, blob, kept.sha256)
         if blob.revision not in made[kept.path]:
             beside = draft.beside[kept.path] = _beside(store, kept.path, now)
-            draft.changes.append(Put(beside, blob.data, expect=ABSENT, mode=blob.mode))
+            draft.others.append(Put(beside, blob.data, expect=ABSENT, mode=blob.mode))
             draft.created[beside] = blob.revision
     for path, revision in described.created.items():
-        blob = store.read(path)
+        blob = store.read(path) if wanted is None or path in wanted else None
         if blob is not None and blob.revision == revision:
-            draft.changes.append(Delete(path, expect=revision))
+            draft.others.append(Delete(path, expect=revision))
             draft.removed.append(path)
             draft.keep(path, blob, "")
     return draft
@@ -113,16 +139,20 @@ def carry_out(store: Store, draft: Draft, *, now: datetime.datetime, progress: P
     Raises:
         Conflict: a document was edited since the comparison; nothing was changed.
     """
-    if not draft.changes:
+    count = len(draft.changes())
+    if not count:
         return draft.outcome()
     name = snapshot.free_name(store, now, "pre_rollback")
-    versions = (draft.snapshot.target, draft.snapshot.from_version)
+    version = history.read(store).version
+    versions = (draft.snapshot.target if version is None else version, draft.snapshot.from_version)
     taken = snapshot.describe(name, now, f"roll back {draft.snapshot.name}", versions, draft.safety, draft.created)
-    snapshot.keep(store, taken, draft.contents)
-    line = history.line(now, "rolled back", *versions, snapshot=draft.snapshot.name, safety=name)
-    progress("write", 0, len(draft.changes))
-    store.apply(ChangeSet(taken.reason, (*draft.changes, line)))
-    progress("write", len(draft.changes), len(draft.changes))
+    snapshot.keep(store, taken, map(draft.spool.get, draft.spans))
+    said: dict[str, object] = {"snapshot": draft.snapshot.name, "safety": name}
+    said |= {"only": list(draft.only)} if draft.only else {}
+    line = history.line(now, history.ROLLED_BACK, versions[0], versions[1], **said)
+    progress("write", 0, count)
+    store.apply(ChangeSet(taken.reason, draft.changes(line)))
+    progress("write", count, count)
     return draft.outcome(name)
 
 

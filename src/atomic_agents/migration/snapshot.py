@@ -10,15 +10,19 @@ import hashlib
 import io
 import json
 import re
+import shutil
 import tarfile
+import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import IO, cast
 
 from atomic_agents._version import __version__
 from atomic_agents.core.change import ABSENT, ChangeSet, Put
 from atomic_agents.core.document import MAX_BYTES
 from atomic_agents.core.errors import PathRefused, SnapshotInvalid
+from atomic_agents.core.spool import Span, Spool
 from atomic_agents.core.store import Store, check_path
 from atomic_agents.vault import layout
 
@@ -52,7 +56,7 @@ class Snapshot:
     package: str
     from_version: int
     target: int
-    files: tuple[Kept, ...]
+    files: Sequence[Kept]
     created: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -78,18 +82,18 @@ def pack(snapshot: Snapshot, contents: Iterable[bytes]) -> bytes:
     taken = int(datetime.datetime.fromisoformat(snapshot.taken).timestamp())
     with (
         gzip.GzipFile(fileobj=archive, mode="wb", mtime=taken, compresslevel=_LEVEL) as packed,
-        io.BufferedWriter(packed, _BUFFER) as tar,
+        io.BufferedWriter(cast("io.RawIOBase", packed), _BUFFER) as tar,
     ):
-        _add(tar, MANIFEST, json.dumps(_described(snapshot), ensure_ascii=False).encode(), 0o644, taken)
+        _add_manifest(tar, snapshot, taken)
         for kept, data in zip(snapshot.files, contents, strict=True):
             _add(tar, kept.path, data, kept.mode, taken)
         tar.write(bytes(2 * tarfile.BLOCKSIZE))
     return archive.getvalue()
 
 
-def _described(snapshot: Snapshot) -> dict[str, object]:
-    """The manifest as JSON has it."""
-    return {
+def _add_manifest(tar: IO[bytes], snapshot: Snapshot, taken: int) -> None:
+    """The manifest is written aside first: its length stands before it, and it may be long."""
+    head = {
         "format": _FORMAT,
         "taken": snapshot.taken,
         "reason": snapshot.reason,
@@ -97,11 +101,18 @@ def _described(snapshot: Snapshot) -> dict[str, object]:
         "from_version": snapshot.from_version,
         "target": snapshot.target,
         "created": dict(snapshot.created),
-        "files": [
-            {"path": kept.path, "size": kept.size, "mode": kept.mode, "sha256": kept.sha256, "after": kept.after}
-            for kept in snapshot.files
-        ],
     }
+    with tempfile.SpooledTemporaryFile(_BUFFER) as manifest:
+        manifest.write(json.dumps(head, ensure_ascii=False).encode().removesuffix(b"}") + b', "files": [')
+        for number, kept in enumerate(snapshot.files):
+            row = {"path": kept.path, "size": kept.size, "mode": kept.mode, "sha256": kept.sha256, "after": kept.after}
+            manifest.write((b",\n" if number else b"\n") + json.dumps(row, ensure_ascii=False).encode())
+        manifest.write(b"]}\n")
+        size = manifest.tell()
+        manifest.seek(0)
+        tar.write(_header(MANIFEST, size, 0o644, taken))
+        shutil.copyfileobj(manifest, tar)
+        tar.write(bytes(-size % tarfile.BLOCKSIZE))
 
 
 def keep(store: Store, snapshot: Snapshot, contents: Iterable[bytes]) -> None:
@@ -117,16 +128,41 @@ def keep(store: Store, snapshot: Snapshot, contents: Iterable[bytes]) -> None:
         raise _invalid(snapshot.name, "did not read back as it was written")
 
 
-def _add(tar: io.BufferedWriter, name: str, data: bytes, mode: int, taken: int) -> None:
+def _add(tar: IO[bytes], name: str, data: bytes, mode: int, taken: int) -> None:
     """A member as `TarFile.addfile` writes it, in half the time."""
-    info = tarfile.TarInfo(name)
-    info.size, info.mode, info.mtime = len(data), mode, taken
-    tar.write(info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape"))
+    tar.write(_header(name, len(data), mode, taken))
     tar.write(data)
     tar.write(bytes(-len(data) % tarfile.BLOCKSIZE))
 
 
-def unpack(name: str, data: bytes) -> tuple[Snapshot, dict[str, bytes]]:
+def _header(name: str, size: int, mode: int, taken: int) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.size, info.mode, info.mtime = size, mode, taken
+    return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+
+
+class Contents(Mapping[str, bytes]):
+    """The documents of a snapshot by path, kept in a file."""
+
+    def __init__(self) -> None:
+        self._spool = Spool()
+        self._spans: dict[str, Span] = {}
+
+    def __getitem__(self, path: str) -> bytes:
+        return self._spool.get(self._spans[path])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._spans)
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+    def add(self, path: str, data: bytes) -> None:
+        """Keep a document's bytes."""
+        self._spans[path] = self._spool.add(data)
+
+
+def unpack(name: str, data: bytes) -> tuple[Snapshot, Contents]:
     """The manifest and the documents of an archive, every byte checked against its hash.
 
     Raises:
@@ -134,23 +170,28 @@ def unpack(name: str, data: bytes) -> tuple[Snapshot, dict[str, bytes]]:
     """
     members = _members(name, data)
     snapshot = _manifest(name, next(members, None))
-    contents: dict[str, bytes] = {}
+    wanted = {kept.path: kept.sha256 for kept in snapshot.files}
+    contents = Contents()
     for path, content in members:
         if path in contents:
             raise _invalid(name, f"has the member {path!r} twice")
-        contents[path] = content
-    if {kept.path for kept in snapshot.files} != set(contents):
+        if path not in wanted:
+            raise _invalid(name, "does not hold what its manifest says")
+        if hashlib.sha256(content).hexdigest() != wanted[path]:
+            raise _invalid(name, f"is damaged: {path} is not what the manifest says")
+        contents.add(path, content)
+    if len(contents) < len(wanted):
         raise _invalid(name, "does not hold what its manifest says")
-    for kept in snapshot.files:
-        if hashlib.sha256(contents[kept.path]).hexdigest() != kept.sha256:
-            raise _invalid(name, f"is damaged: {kept.path} is not what the manifest says")
     return snapshot, contents
 
 
 def _members(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:
     """Path and bytes of each member, in order; nothing is written anywhere."""
     try:
-        with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as tar:
+        with (
+            gzip.GzipFile(fileobj=io.BytesIO(data)) as packed,
+            tarfile.open(fileobj=packed, mode="r:") as tar,
+        ):
             for member in tar:
                 opened = tar.extractfile(member) if member.isreg() else None
                 if opened is None:
@@ -160,6 +201,8 @@ def _members(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:
                 if member.size > (_MANIFEST_BYTES if member.name == MANIFEST else MAX_BYTES):
                     raise _invalid(name, f"has the member {member.name!r}, which is too large to be a document")
                 yield member.name, opened.read()
+            while packed.read(_BUFFER):  # to the checksum at the end
+                pass
     except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError, OverflowError) as error:
         raise _invalid(name, f"is damaged: {error}") from error
 
@@ -208,7 +251,7 @@ def _invalid(name: str, message: str, hint: str = "atomic-agents snapshots list"
     return SnapshotInvalid(f"{name} {message}; nothing was changed", hint=hint)
 
 
-def read(store: Store, name: str) -> tuple[Snapshot, dict[str, bytes]]:
+def read(store: Store, name: str) -> tuple[Snapshot, Contents]:
     """Open a snapshot by name.
 
     Raises:
@@ -252,8 +295,8 @@ def describe(
     taken: datetime.datetime,
     reason: str,
     versions: tuple[int, int],
-    files: Iterable[Kept],
+    files: Sequence[Kept],
     created: Mapping[str, str] | None = None,
 ) -> Snapshot:
     """A snapshot taken now by this package."""
-    return Snapshot(name, taken.isoformat(), reason, __version__, *versions, tuple(files), dict(created or {}))
+    return Snapshot(name, taken.isoformat(), reason, __version__, *versions, files, dict(created or {}))

@@ -9,6 +9,8 @@ from atomic_agents.vault.layout import Kind
 
 _TYPES = {Kind.NOTE: "memory", Kind.WIKI: "wiki"}
 UNIT_TYPES = ("memory", "wiki", "settings", "policy")
+UNVERSIONED = (Kind.PERSONA, Kind.GOAL, Kind.EVAL)
+"""Documents that need no version: a script that names their type in `UNIT_TYPES` is offered all of them."""
 
 
 class MigratableUnit:
@@ -35,13 +37,18 @@ class MigratableUnit:
 
     @property
     def unit_type(self) -> str:
-        """`memory` for a note, `wiki` for a wiki page; otherwise the kind: `settings`, `policy`."""
+        """`memory` for a note, `wiki` for a page; otherwise the kind: `settings`, `policy`, `persona`, `goal`..."""
         return _TYPES.get(self.kind, self.kind.value)
 
     @property
     def document(self) -> Document:
         """The document as the steps so far have made it."""
         return self._document
+
+    @property
+    def has_version(self) -> bool:
+        """Whether a step must leave it at the version that the step leads to."""
+        return self.kind not in UNVERSIONED
 
     @property
     def version(self) -> int:

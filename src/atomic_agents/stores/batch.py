@@ -8,16 +8,16 @@ finds `intent` does the rest. A batch without `intent` never happened. The calle
 
 import contextlib
 import errno
-import io
 import os
 import secrets
 import stat
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
-from atomic_agents.core.change import ABSENT, Change, Delete, Put, revision
+from atomic_agents.core.change import ABSENT, Change, Delete, Put
 from atomic_agents.core.errors import Conflict, PathRefused
-from atomic_agents.core.spool import Rows, Span, Spool
+from atomic_agents.core.spool import NOTHING, Rows, Span, Spool, size
 from atomic_agents.stores import disk
 from atomic_agents.stores.fold import Step, conflict, is_between, is_torn
 from atomic_agents.stores.intent import Intent, Op, in_order, read_intent
@@ -40,7 +40,7 @@ class _Ready(NamedTuple):
     op: Op
     real: str
     link: str
-    was: tuple[int, int, int] | None
+    was: int | None
     is_folder: bool
     mode: int | None
     owner: tuple[int, int] | None
@@ -119,11 +119,9 @@ class Batches:
         folder = os.path.join(self._folder, secrets.token_hex(6))
         try:
             disk.make_folder(folder)
-            file = io.BytesIO() if count <= disk.MANY else open(os.path.join(folder, _IMAGES), "w+b")  # noqa: SIM115 - the undo reads it
-            images = Spool(file)
+            images = Spool() if count <= disk.MANY else Spool(disk.open_new(os.path.join(folder, _IMAGES)))
             ready = self._stage_all(folder, tasks, images, count=count)
             check()
-            file.flush()
             if disk.syncs_everything(count):
                 disk.sync_everything()
             elif count > disk.MANY:
@@ -154,11 +152,11 @@ class Batches:
         ready: list[_Ready] = []
         at_once = disk.syncs_everything(count)
         for step, place in tasks:
-            old = (0, 0) if step.before is None else images.add(step.before.data)
+            old = NOTHING if step.before is None else images.add(step.before.data)
             new = (
                 images.add(step.after) if count > disk.MANY and step.after is not None and _fits(step, place) else None
             )
-            staged = "" if new or step.after is None else str(len(ready))
+            staged = "" if new is not None or step.after is None else str(len(ready))
             if staged:
                 _stage(step, place, os.path.join(folder, staged), durable=not at_once)
             ready.append(_ready(step, place, staged, old, new))
@@ -167,7 +165,7 @@ class Batches:
     def _commit(self, folder: str, intent: Intent) -> None:
         """Make the intent durable; it replaces one that is there."""
         unsure = os.path.join(folder, _INTENT + ".tmp")
-        disk.write_new(unsure, intent.as_bytes(), mode=None, owner=None, durable=True)
+        disk.write_pieces(unsure, intent.as_bytes())
         disk.sync_folder(folder)
         disk.sync_folder(self._folder)
         disk.rename(unsure, os.path.join(folder, _INTENT))
@@ -182,9 +180,9 @@ class Batches:
             for op in in_order([one.op for one in ready]):
                 one = by_path[op.path]
                 _check_unchanged(one)
-                if op.new:
+                if op.new is not None:
                     done.append(one)  # a write that fails may have done a part
-                    mover.overwrite(one.real, images.get(op.new), op.old[1])
+                    mover.overwrite(one.real, images.get(op.new), size(op.old))
                     continue
                 if op.staged:
                     mover.move(os.path.join(folder, op.staged), one.real)
@@ -210,7 +208,7 @@ class Batches:
                 return
             for number, one in enumerate(done):
                 op = one.op
-                if op.new:
+                if op.new is not None:
                     opposite.append(op._replace(before=op.after, after=op.before, old=op.new, new=op.old, added=b""))
                     continue
                 staged = "" if op.before is None else f"back-{number}"
@@ -240,21 +238,21 @@ class Batches:
         """Bring every document to where the intent says, but where somebody has written since."""
         mover = Mover(folder)
         look = Look(self._root)
-        with contextlib.ExitStack() as opened:
-            for op in in_order(intent.ops):
-                if op.new:
-                    images = Spool(opened.enter_context(open(os.path.join(folder, _IMAGES), "rb")))
-                    self._finish_overwrite(mover, look, op, images)
-                elif op.staged:
-                    self._finish_put(mover, look, op, os.path.join(folder, op.staged))
-                else:
-                    self._finish_delete(mover, look, op)
+        images: Spool | None = None
+        for op in in_order(intent.ops):
+            if op.new is not None:
+                images = images or Spool(disk.open_found(os.path.join(folder, _IMAGES)))
+                self._finish_overwrite(mover, look, op, images)
+            elif op.staged:
+                self._finish_put(mover, look, op, os.path.join(folder, op.staged))
+            else:
+                self._finish_delete(mover, look, op)
         remove_empty(os.path.join(self._root, path) for path in intent.folders)
         mover.sync()
         _discard(folder)
 
     def _finish_overwrite(self, mover: Mover, look: Look, op: Op, images: Spool) -> None:
-        after = images.get(op.new or (0, 0))
+        after = images.get(op.new or NOTHING)
         place: Place | None
         try:
             place = look.find(op.path)
@@ -324,13 +322,13 @@ class Batches:
         )
 
 
-def _ready(step: Step, place: Place, staged: str = "", old: Span = (0, 0), new: Span | None = None) -> _Ready:
+def _ready(step: Step, place: Place, staged: str = "", old: Span = NOTHING, new: Span | None = None) -> _Ready:
     before, found = step.before, place.stat
     op = Op(
         step.path,
         staged,
         before=None if before is None else before.revision,
-        after=None if step.after is None else revision(step.after),
+        after=step.after_revision,
         added=step.added,
         old=old,
         new=new,
@@ -342,7 +340,7 @@ def _ready(step: Step, place: Place, staged: str = "", old: Span = (0, 0), new: 
         was=None if place.is_folder else _identity(found),
         is_folder=place.is_folder,
         mode=None if before is None else before.mode,
-        owner=None if before is None or found is None else (found.st_uid, found.st_gid),
+        owner=None if before is None or found is None else _owner(found.st_uid, found.st_gid),
     )
 
 
@@ -381,8 +379,15 @@ def _check_unchanged(one: _Ready) -> None:
         raise conflict([one.op.path])
 
 
-def _identity(found: os.stat_result | None) -> tuple[int, int, int] | None:
-    return None if found is None else (found.st_mtime_ns, found.st_size, found.st_ino)
+def _identity(found: os.stat_result | None) -> int | None:
+    """What differs when a file has been written or replaced, as a number: there may be a million of them."""
+    return None if found is None else hash((found.st_mtime_ns, found.st_size, found.st_ino))
+
+
+@lru_cache(64)
+def _owner(uid: int, gid: int) -> tuple[int, int]:
+    """The same pair for the same owner: there may be a million of them."""
+    return uid, gid
 
 
 def _discard(folder: str) -> None:

@@ -5,7 +5,7 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Final
 
 MANY: Final = 32
@@ -27,6 +27,24 @@ def write_new(path: str, data: bytes, *, mode: int | None, owner: tuple[int, int
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def open_new(path: str) -> int:
+    """A descriptor of a new file, to be written and read."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | _BINARY, 0o600)
+
+
+def open_found(path: str) -> int:
+    """A descriptor of a file that is there, to be read."""
+    return os.open(path, os.O_RDONLY | _BINARY)
+
+
+def write_pieces(path: str, pieces: Iterable[bytes]) -> None:
+    """Write a whole file, which may be long, and make it durable."""
+    with open(open_new(path), "wb") as file:
+        file.writelines(pieces)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def append_bytes(path: str, data: bytes) -> None:

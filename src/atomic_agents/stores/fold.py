@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from atomic_agents.core.change import ABSENT, ANY, Append, Change, ChangeSet, Delete, Put, Revision, revision
@@ -19,7 +20,7 @@ class Undo(ChangeSet):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Step:
     """One document before and after; no bytes after is no document. `mode` is asked for where it is new.
 
@@ -36,6 +37,11 @@ class Step:
     def creates(self) -> bool:
         """Whether there was no document before."""
         return self.before is None
+
+    @cached_property
+    def after_revision(self) -> Revision | None:
+        """The revision of the bytes after; None where there is no document."""
+        return None if self.after is None else revision(self.after)
 
     @property
     def deletes(self) -> bool:
@@ -167,7 +173,7 @@ class _Draft:
 
 
 def _inverse(step: Step) -> Change:
-    left = ABSENT if step.after is None else revision(step.after)
+    left = step.after_revision or ABSENT
     if step.before is None:
         return Delete(step.path, expect=left)
     return Put(step.path, step.before.data, expect=left, mode=step.before.mode)

@@ -4,13 +4,13 @@ import base64
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from atomic_agents.core.change import Revision
 from atomic_agents.core.errors import PathRefused
-from atomic_agents.core.spool import Span
+from atomic_agents.core.spool import NOTHING, Span
 from atomic_agents.core.store import check_path
 from atomic_agents.stores.names import folders_above
 from atomic_agents.stores.places import read_bytes
@@ -31,7 +31,7 @@ class Op(NamedTuple):
     before: Revision | None
     after: Revision | None
     added: bytes = b""
-    old: Span = (0, 0)
+    old: Span = NOTHING
     new: Span | None = None
 
     @property
@@ -48,10 +48,14 @@ class Intent:
     ops: tuple[Op, ...]
     folders: tuple[str, ...] = ()
 
-    def as_bytes(self) -> bytes:
-        """The intent as JSON."""
-        rows = [(*op[:4], base64.b64encode(op.added).decode(), *op[5:]) for op in self.ops]
-        return json.dumps({"version": _VERSION, "reason": self.reason, "ops": rows, "folders": self.folders}).encode()
+    def as_bytes(self) -> Iterator[bytes]:
+        """The intent as JSON, in pieces, as there may be a million operations."""
+        head = {"version": _VERSION, "reason": self.reason, "folders": self.folders}
+        yield json.dumps(head).encode().removesuffix(b"}") + b', "ops": ['
+        for number, op in enumerate(self.ops):
+            row = (*op[:4], base64.b64encode(op.added).decode(), *op[5:])
+            yield (b",\n" if number else b"\n") + json.dumps(row).encode()
+        yield b"]}\n"
 
 
 def read_intent(path: str) -> Intent:
@@ -89,11 +93,6 @@ def _op(row: list[object]) -> Op:
     if not _STAGED.fullmatch(str(staged)):
         raise ValueError("not a staged file")
     revisions = (None if before is None else str(before), None if after is None else str(after))
-    spans = (_span(old), None if new is None else _span(new))
-    return Op(check_path(str(path)), str(staged), *revisions, base64.b64decode(str(added)), *spans)
-
-
-def _span(found: object) -> Span:
-    if not (isinstance(found, list) and len(found) == 2):
-        raise ValueError("not a span")
-    return int(found[0]), int(found[1])
+    if not (isinstance(old, int) and isinstance(new, int | None)):
+        raise TypeError("not a span")
+    return Op(check_path(str(path)), str(staged), *revisions, base64.b64decode(str(added)), old, new)

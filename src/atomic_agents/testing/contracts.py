@@ -59,7 +59,7 @@ class StoreContract(NamePromises, LockPromises, ABC):
         paths = ["a.md", "a/b.md", "a-b.md", "a/b/c.md", "a0.md", "B.md", "a/b-c.md", "é.md"]
         apply(store, *(Put(path, path.encode()) for path in paths))
 
-        assert sorted(paths) == [entry.path for entry in store.list()]
+        assert sorted(paths) == [entry.path for entry in store.list()] == list(store.paths())
 
     @pytest.mark.parametrize(
         ("prefix", "expected"),
@@ -77,7 +77,7 @@ class StoreContract(NamePromises, LockPromises, ABC):
         """Whether or not it ends at a folder."""
         apply(store, *(Put(path, b"") for path in ("a/b.md", "a/b/c.md", "a/d.md", "a-b.md", "b/a.md")))
 
-        assert expected == [entry.path for entry in store.list(prefix)]
+        assert expected == [entry.path for entry in store.list(prefix)] == list(store.paths(prefix))
 
     def test_a_listing_leaves_out_what_is_hidden(self, store: Store) -> None:
         """Hidden files and folders, and the litter of tools, though they can be read."""
@@ -85,7 +85,7 @@ class StoreContract(NamePromises, LockPromises, ABC):
         listed = (".personas/x.md", "a/.versions/x.md", "a/.snapshots/x", ".judge-state/x")
         apply(store, *(Put(path, b"") for path in hidden + listed))
 
-        assert sorted(listed) == [entry.path for entry in store.list()]
+        assert sorted(listed) == [entry.path for entry in store.list()] == list(store.paths())
         assert all(store.read(path) is not None for path in hidden)
         assert list(store.list(".trash/")) == []
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from atomic_agents.config import Config
 from atomic_agents.core.change import ChangeSet, Put
+from atomic_agents.core.service import Service
 from atomic_agents.core.store import Store
 from atomic_agents.operations import runs
 from atomic_agents.operations.workspace import Workspace
@@ -34,7 +35,18 @@ def scripted_workspace(
         notices=tuple,
         install_model=lambda _progress: home,
         strange=tuple,
+        find_services=NoServices,
     )
+
+
+class NoServices:
+    """A machine that starts no agent by itself."""
+
+    def found(self) -> tuple[Service, ...]:
+        return ()
+
+    def restart(self, service: Service) -> str:
+        return f"there is no {service.label}"
 
 
 def add_agent(

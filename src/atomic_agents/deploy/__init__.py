@@ -1,0 +1,1 @@
+"""The machine's own ways to start agents: launchd, systemd, cron."""
