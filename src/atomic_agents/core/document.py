@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from atomic_agents.core import frontmatter, inplace
+from atomic_agents.core.block import FrontMatter, FrontMatterError
 from atomic_agents.core.errors import DocumentUnreadable
-from atomic_agents.core.frontmatter import FrontMatter, FrontMatterError
 
 MAX_BYTES = 8 * 1024 * 1024
 """No document of the format is near this; a larger one is a mistake and is not read."""

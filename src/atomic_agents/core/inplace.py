@@ -1,13 +1,15 @@
 """Edit a front matter block by lines, and write one anew."""
 
+import functools
 import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-import yaml
+from atomic_agents.core.block import FrontMatter, Span
 
-from atomic_agents.core.frontmatter import FrontMatter, Span
+if TYPE_CHECKING:
+    import yaml
 
 _WIDE = 2**31 - 1
 _BREAKS = re.compile(r"[\n\r\x85\u2028\u2029]")
@@ -138,22 +140,27 @@ def _inline(value: object, *, flow: bool = False) -> str:
     return _dump({"k": value}).removeprefix("k: ").rstrip("\n")
 
 
-def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+def _text(dumper: "yaml.SafeDumper", value: str) -> "yaml.ScalarNode":
     """A text with line breaks goes on one line, in double quotes: line ends are the file's, not the value's."""
     style = '"' if _BREAKS.search(value) else None
     whole = value.encode(errors="replace").decode()
     return dumper.represent_scalar("tag:yaml.org,2002:str", whole, style=style)
 
 
-_Dumper = cast(
-    "type[yaml.SafeDumper]",
-    type("_Dumper", (getattr(yaml, "CSafeDumper", yaml.SafeDumper),), {"ignore_aliases": lambda *_: True}),
-)
-_Dumper.add_representer(str, _text)
+@functools.cache
+def _dumper() -> "type[yaml.SafeDumper]":
+    import yaml  # noqa: PLC0415 - 12 ms that only writing needs
+
+    writer = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    dumper = cast("type[yaml.SafeDumper]", type("_Dumper", (writer,), {"ignore_aliases": lambda *_: True}))
+    dumper.add_representer(str, _text)
+    return dumper
 
 
 def _dump(value: object, *, flow: bool = False) -> str:
+    import yaml  # noqa: PLC0415 - as above
+
     dumped: str = yaml.dump(
-        value, Dumper=_Dumper, default_flow_style=flow, sort_keys=False, allow_unicode=True, width=_WIDE
+        value, Dumper=_dumper(), default_flow_style=flow, sort_keys=False, allow_unicode=True, width=_WIDE
     )
     return dumped

@@ -1,23 +1,27 @@
 """The storage seam: every store keeps the promises that `atomic_agents.testing.StoreContract` checks."""
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
-from atomic_agents.core.change import ChangeSet, Revision
+from atomic_agents.core.change import ChangeSet, Revision, revision
 from atomic_agents.core.errors import PathRefused
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Blob:
-    """A document's bytes and their revision; `mode` is the file's permission bits where the store has such."""
+    """A document's bytes; `mode` is the file's permission bits where the store has such."""
 
     data: bytes
-    revision: Revision
     mode: int | None = None
+
+    @cached_property
+    def revision(self) -> Revision:
+        """The revision of the bytes, worked out when somebody asks: most readers do not."""
+        return revision(self.data)
 
 
 class Entry(NamedTuple):
@@ -53,6 +57,10 @@ class Store(Protocol):
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
         """Every document whose path starts with `prefix`, in order of path."""
+        ...
+
+    def paths(self, prefix: str = "") -> Iterator[str]:
+        """The paths that `list` has, in the same order, without what it costs to look at each document."""
         ...
 
     def apply(self, changes: ChangeSet) -> ChangeSet:
@@ -106,4 +114,6 @@ def check_new_path(path: str) -> str:
 
 def normal_name(name: str) -> str:
     """`name` in the Unicode form that every file system agrees on."""
+    import unicodedata  # noqa: PLC0415 - 1 ms that only new names need
+
     return unicodedata.normalize("NFC", name)

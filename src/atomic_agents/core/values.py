@@ -2,6 +2,7 @@
 
 import datetime
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
@@ -47,6 +48,13 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}.*)?", re.ASCII)
 def is_agent_name(name: str) -> bool:
     """Whether `name` may name an agent: segments split by `/`, none hidden, private or out of bounds."""
     return all(_AGENT_SEGMENT.fullmatch(part) and not part.endswith((".", " ")) for part in name.split("/"))
+
+
+def near(name: str, names: Iterable[str], most: int = 1) -> list[str]:
+    """Those of `names` that somebody who wrote `name` may have meant, the nearest first."""
+    import difflib  # noqa: PLC0415 - 2 ms that only a mistake needs
+
+    return difflib.get_close_matches(name, list(names), most)
 
 
 def parse_date(value: object) -> datetime.date | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from atomic_agents.budget import ledger, limits
 from atomic_agents.core.errors import DocumentUnreadable
-from atomic_agents.core.values import Problem
+from atomic_agents.core.values import Problem, Usd
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.vault import layout
 from atomic_agents.vault.layout import Kind
@@ -59,14 +59,12 @@ def info(workspace: Workspace, name: str) -> AgentInfo:
     workspace.require()
     agent = workspace.vault.agent(name)
     settings = workspace.vault.settings(agent)
-    days = [
-        entry.path[-16:-6] for entry in workspace.store.list(layout.log(agent.name)) if entry.path.endswith(".jsonl")
-    ]
+    days = [path[-16:-6] for path in workspace.store.paths(layout.log(agent.name)) if path.endswith(".jsonl")]
     return AgentInfo(
         name=agent.name,
         mode=workspace.vault.persona(agent).mode,
         settings=settings,
-        spent=ledger.spent(workspace.store, agent.name, workspace.clock().date(), workspace.memory),
+        spent=ledger.spent(workspace.store, agent.name, workspace.clock().date(), _Sums(workspace)),
         notes=_count(workspace, layout.memory(agent.name)),
         wiki_pages=_count(workspace, layout.wiki(agent.name)),
         last_run=_day(max(days, default="")),
@@ -85,8 +83,23 @@ def unreadable_documents(workspace: Workspace, survey: Survey, agent: str) -> li
     return found
 
 
+class _Sums:
+    """The index's sums, opened with the first that is asked for: an agent that has not run this month needs none."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def spend(self, path: str, stamp: str) -> tuple[Usd, str] | None:
+        """The sum of a file as it was at `stamp`, or None where it is not known."""
+        return self._workspace.memory.spend(path, stamp)
+
+    def keep_spend(self, path: str, stamp: str, total: Usd, bad_line: str) -> None:
+        """Remember a sum."""
+        self._workspace.memory.keep_spend(path, stamp, total, bad_line)
+
+
 def _count(workspace: Workspace, folder: str) -> int:
-    return sum(1 for entry in workspace.store.list(folder) if is_note_file(entry.path.removeprefix(folder)))
+    return sum(1 for path in workspace.store.paths(folder) if is_note_file(path.removeprefix(folder)))
 
 
 def _last_run(survey: Survey, agent: str) -> datetime.date | None:

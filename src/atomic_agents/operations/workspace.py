@@ -5,16 +5,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from atomic_agents.config import Config
 from atomic_agents.core.errors import AtomicAgentsError, ModelUnknown, VaultMissing
-from atomic_agents.core.model import Model, Offer, Provider
 from atomic_agents.core.store import Store
-from atomic_agents.memory.search import MemoryIndex, Passage
-from atomic_agents.runtime import transcript
+from atomic_agents.vault import layout
 from atomic_agents.vault.vault import Vault
 
-Search = Callable[[str, int], Sequence[Passage]]
+if TYPE_CHECKING:  # together a tenth of the time that a short command takes
+    from atomic_agents.core.model import Model, Offer, Provider
+    from atomic_agents.core.service import Services
+    from atomic_agents.memory.search import MemoryIndex, Passage
+
+Search = Callable[[str, int], "Sequence[Passage]"]
 
 
 @dataclass
@@ -24,13 +28,14 @@ class Workspace:
     config: Config
     store: Store
     index_database: str
-    make_providers: Callable[[Search], Sequence[Provider]]
+    make_providers: "Callable[[Search], Sequence[Provider]]"
     clock: Callable[[], datetime.datetime]
     exists: Callable[[], bool]
     install_model: Callable[[Callable[[int, int], None]], Path]
     notices: Callable[[], Sequence[str]]
     """What the store has repaired since it was opened, for the person at the door."""
     strange: Callable[[], Sequence[tuple[str, str]]]
+    find_services: "Callable[[], Services]"
 
     @cached_property
     def vault(self) -> Vault:
@@ -38,8 +43,10 @@ class Workspace:
         return Vault(self.store)
 
     @cached_property
-    def memory(self) -> MemoryIndex:
+    def memory(self) -> "MemoryIndex":
         """The derived index."""
+        from atomic_agents.memory.search import MemoryIndex  # noqa: PLC0415 - as above
+
         return MemoryIndex(self.vault, self.index_database)
 
     def close(self) -> None:
@@ -60,15 +67,15 @@ class Workspace:
                 context={"root": str(self.config.root)},
             )
 
-    def providers(self, agent: str = "") -> Sequence[Provider]:
+    def providers(self, agent: str = "") -> "Sequence[Provider]":
         """The ways to models, for one agent or for none."""
 
-        def search(query: str, limit: int) -> Sequence[Passage]:
+        def search(query: str, limit: int) -> "Sequence[Passage]":
             return self.memory.search(agent, query, limit, self.clock().date()) if agent else ()
 
         return self.make_providers(search)
 
-    def provider_for(self, model_id: str, agent: str = "") -> Provider:
+    def provider_for(self, model_id: str, agent: str = "") -> "Provider":
         """The provider that knows `model_id`.
 
         Raises:
@@ -79,12 +86,14 @@ class Workspace:
                 return provider
         raise ModelUnknown(f"no provider here knows the model {model_id}", hint="atomic-agents models list")
 
-    def open_model(self, model_id: str, agent: str = "") -> Model:
+    def open_model(self, model_id: str, agent: str = "") -> "Model":
         """A model, ready to be asked."""
         return self.provider_for(model_id, agent).open(model_id)
 
-    def check_model(self, model_id: str) -> Offer:
+    def check_model(self, model_id: str) -> "Offer":
         """Whether a model could be asked right now, without asking it."""
+        from atomic_agents.core.model import Offer  # noqa: PLC0415 - as above
+
         try:
             return self.provider_for(model_id).check(model_id)
         except ModelUnknown as error:
@@ -92,12 +101,20 @@ class Workspace:
 
     def close_crashed_runs(self) -> list[str]:
         """Give every run whose process died its one log line; runs that are alive hold their agent's lock and stay."""
-        return [run_id for agent, run_id in list(transcript.crashed(self.store)) if self._close_crashed(agent, run_id)]
+        return [run_id for agent, run_id in self._crashed() if self._close_crashed(agent, run_id)]
 
     def close_crashed_runs_of(self, agent: str) -> list[str]:
         """The same for one agent, whose lock the caller holds: none of its runs is alive."""
-        crashed = [run_id for name, run_id in list(transcript.crashed(self.store)) if name == agent]
+        crashed = [run_id for name, run_id in self._crashed() if name == agent]
         return [run_id for run_id in crashed if self._close(agent, run_id)]
+
+    def _crashed(self) -> list[tuple[str, str]]:
+        """Agent and id of every run that has begun and not ended; nearly always there are none."""
+        if next(iter(self.store.list(layout.OPEN_RUNS)), None) is None:
+            return []
+        from atomic_agents.runtime import transcript  # noqa: PLC0415 - as above
+
+        return list(transcript.crashed(self.store))
 
     def _close_crashed(self, agent: str, run_id: str) -> bool:
         try:
@@ -108,6 +125,8 @@ class Workspace:
             return False
 
     def _close(self, agent: str, run_id: str) -> bool:
+        from atomic_agents.runtime import transcript  # noqa: PLC0415 - as above
+
         change = transcript.close_crashed(self.store, agent, run_id, self.clock())
         if change is not None:
             self.store.apply(change)

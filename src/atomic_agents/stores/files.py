@@ -18,7 +18,7 @@ from atomic_agents.stores.fold import NOT_KEPT, Step, Undo, fold, is_torn, line_
 from atomic_agents.stores.names import OURS, check_no_clash, check_writable, clash, shown
 from atomic_agents.stores.places import Look, Place, load, read_bytes
 from atomic_agents.stores.refusals import reading_failed, writing_failed
-from atomic_agents.stores.walk import Oddity, walk
+from atomic_agents.stores.walk import Oddity, walk, walk_paths
 
 UNDO_BYTES: Final = 1 << 20
 """Up to this size a document that is only appended to can be put back; the undo of a longer one refuses."""
@@ -68,7 +68,11 @@ class FolderStore:
             StorageFailed: it is there and cannot be read.
         """
         try:
-            place = self._reading_look().find(path)
+            look = self._reading_look()
+            blob = look.glance(path)
+            if blob is not None:
+                return blob
+            place = look.find(path)
             blob = load(place)
         except OSError as error:
             raise reading_failed(error, self._root, path) from error
@@ -87,6 +91,11 @@ class FolderStore:
         """Every document whose path starts with `prefix`, in order of path; what cannot be one is left out."""
         self._settle(sweep=False)
         return (found for found in walk(self._root, prefix) if isinstance(found, Entry))
+
+    def paths(self, prefix: str = "") -> Iterator[str]:
+        """The paths of `list`; the files are not looked at."""
+        self._settle(sweep=False)
+        return walk_paths(self._root, prefix)
 
     def strange(self) -> Iterator[tuple[str, str]]:
         """What a listing leaves out and an operator should know of: path and reason, fit to print."""
@@ -238,7 +247,7 @@ def _last_byte(place: Place) -> bytes:
 
 def _tasks(look: Look, changes: ChangeSet, seen: "_Seen") -> Iterator[tuple[Step, Place]]:
     """Every file that changes, once, though links may give it several paths."""
-    files: dict[str, tuple[str, Revision | None]] = {}
+    files: dict[str, Revision | None] = {}
     place = Place("", "", None)
 
     def read(path: str) -> Blob | None:
@@ -248,12 +257,11 @@ def _tasks(look: Look, changes: ChangeSet, seen: "_Seen") -> Iterator[tuple[Step
 
     for step in fold(changes, read):
         file = place.link or place.real if step.deletes else place.real
-        after = None if step.after is None else revision(step.after)
         seen.take(step, place)
         if file in files:
-            _check_same(files[file], (step.path, after), place)
+            _check_same(files[file], step.after_revision, step.path, place)
         else:
-            files[file] = (step.path, after)
+            files[file] = step.after_revision
             yield step, place
 
 
@@ -285,13 +293,13 @@ class _Seen:
                 _check_folder_goes(place, set(self._gone.values()))
 
 
-def _check_same(first: tuple[str, Revision | None], second: tuple[str, Revision | None], place: Place) -> None:
+def _check_same(first: Revision | None, second: Revision | None, path: str, place: Place) -> None:
     """Refuse two paths of one file that are to become different; raises PathRefused."""
-    if first[1] != second[1]:
+    if first != second:
         raise PathRefused(
-            f"{first[0]} and {second[0]} are one file and cannot become two",
-            hint=f"replace the link by a copy of the file: {place.link or second[0]}",
-            context={"paths": [first[0], second[0]]},
+            f"{path} and another document are one file and cannot become two",
+            hint=f"replace the link by a copy of the file: {place.link or path}",
+            context={"path": path, "file": place.real},
         )
 
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import Final
 
-from atomic_agents.core.change import ChangeSet, revision
+from atomic_agents.core.change import ChangeSet
 from atomic_agents.core.errors import Busy
 from atomic_agents.core.store import Blob, Entry, Traits
 from atomic_agents.stores.fold import Step, fold, undo
@@ -46,6 +46,10 @@ class MemoryStore:
                 blob, stamp, modified = held[path]
                 yield Entry(path, len(blob.data), stamp, modified)
 
+    def paths(self, prefix: str = "") -> Iterator[str]:
+        """The paths of `list`."""
+        return (entry.path for entry in self.list(prefix))
+
     def apply(self, changes: ChangeSet) -> ChangeSet:
         """Apply all of it or nothing; return the change set that undoes it. Raises Conflict and PathRefused."""
         with self._applying:
@@ -66,7 +70,7 @@ class MemoryStore:
 
     def _hold(self, data: bytes, mode: int | None) -> tuple[Blob, str, float]:
         self._written += 1
-        return Blob(data, revision(data), mode), str(self._written), time.time()
+        return Blob(data, mode), str(self._written), time.time()
 
 
 class ThreadLocks:

@@ -7,7 +7,6 @@ import stat
 from dataclasses import dataclass
 from typing import Final
 
-from atomic_agents.core.change import revision
 from atomic_agents.core.errors import PathRefused
 from atomic_agents.core.store import Blob
 from atomic_agents.stores.names import check_readable
@@ -15,6 +14,7 @@ from atomic_agents.stores.names import check_readable
 _ABSENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 # What needs no closer look in a folder that has had one: no dots in front, no signs that any system reads otherwise.
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]*")
+_WINDOWS: Final = os.name == "nt"
 _READ_FLAGS: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -48,6 +48,26 @@ class Look:
     def __init__(self, root: str) -> None:
         self._root = root
         self._folders: dict[str, tuple[str, str]] = {"": (root, "")}
+
+    def glance(self, path: str) -> Blob | None:
+        """The document, where it is a file of a plain name in a folder that has been examined; None for a closer look.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        above, _, name = path.rpartition("/")
+        folder = self._folders.get(above)
+        if folder is None or folder[1] or not above or not _PLAIN_NAME.fullmatch(name):
+            return None
+        real = f"{folder[0]}{os.sep}{name}"
+        try:
+            found = os.lstat(real)
+        except OSError:
+            return None
+        if not stat.S_ISREG(found.st_mode) or (_WINDOWS and is_link(found)):
+            return None
+        data = read_bytes(real, found.st_size)
+        return None if data is None else Blob(data, stat.S_IMODE(found.st_mode))
 
     def find(self, path: str) -> Place:
         """Where the document `path` is, or would be.
@@ -124,7 +144,7 @@ def load(place: Place) -> Blob | None:
             f"{place.path} is not a file", hint=f"move it out of the vault: {place.real}", context={"path": place.path}
         )
     data = read_bytes(place.real, place.stat.st_size)
-    return None if data is None else Blob(data, revision(data), stat.S_IMODE(place.stat.st_mode))
+    return None if data is None else Blob(data, stat.S_IMODE(place.stat.st_mode))
 
 
 def read_bytes(real: str, size: int = 0) -> bytes | None:

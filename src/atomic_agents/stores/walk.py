@@ -2,9 +2,8 @@
 
 import os
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple, TypeVar
 
 from atomic_agents.core.errors import PathRefused
 from atomic_agents.core.store import Entry, check_path
@@ -14,20 +13,19 @@ from atomic_agents.stores.places import Look, stamp
 _WINDOWS: Final = os.name == "nt"
 
 
-@dataclass(frozen=True, slots=True)
-class Oddity:
+class Oddity(NamedTuple):
     """Something below the root that a listing leaves out, and why."""
 
     path: str
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Folder:
+class _Folder(NamedTuple):
     path: str
 
 
-_Found = Entry | Oddity | _Folder
+_Glance = TypeVar("_Glance")
+"""What is made of an entry of a folder that is plainly a document."""
 
 
 def walk(root: str, prefix: str = "") -> Iterator[Entry | Oddity]:
@@ -39,16 +37,31 @@ def walk(root: str, prefix: str = "") -> Iterator[Entry | Oddity]:
     Raises:
         PathRefused: a prefix that leads out of the vault.
     """
+    return _walk(root, prefix, _plain)
+
+
+def walk_paths(root: str, prefix: str = "") -> Iterator[str]:
+    """The paths of the documents that `walk` yields; of most, no more is looked at than the name."""
+    for found in _walk(root, prefix, _plain_path):
+        if isinstance(found, str):
+            yield found
+        elif isinstance(found, Entry):
+            yield found.path
+
+
+def _walk(
+    root: str, prefix: str, glance: Callable[[str, os.DirEntry[str]], _Glance | None]
+) -> Iterator[_Glance | Entry | Oddity]:
     start = check_prefix(prefix)
     if start and not all(is_listed_folder(part) for part in start.split("/")):
         return
     if start and not _is_own_folder(root, start):
         return
-    stack: list[_Found] = [_Folder(start)]
+    stack: list[_Glance | Entry | Oddity | _Folder] = [_Folder(start)]
     while stack:
         found = stack.pop()
         if isinstance(found, _Folder):
-            stack.extend(_inside(root, found.path, prefix))
+            stack.extend(_inside(root, found.path, prefix, glance))
         else:
             yield found
 
@@ -67,18 +80,20 @@ def _is_own_folder(root: str, path: str) -> bool:
         return False
 
 
-def _inside(root: str, folder: str, prefix: str) -> list[_Found]:
+def _inside(
+    root: str, folder: str, prefix: str, glance: Callable[[str, os.DirEntry[str]], _Glance | None]
+) -> list[_Glance | Entry | Oddity | _Folder]:
     """What is in one folder, last first; folders sort as the paths below them do."""
     above = f"{folder}/" if folder else ""
     every = above.startswith(prefix)
-    found: dict[str, _Found] = {}
+    found: dict[str, _Glance | Entry | Oddity | _Folder] = {}
     try:
         with os.scandir(os.path.join(root, folder)) as entries:
             for entry in entries:
                 path = above + entry.name
                 if not (every or path.startswith(prefix) or prefix.startswith(path + "/")):
                     continue
-                document = _plain(path, entry)
+                document = glance(path, entry)
                 if document is not None:
                     found[path] = document
                 elif (one := _judge(root, path, entry)) is not None:
@@ -96,17 +111,29 @@ def _plain(path: str, entry: os.DirEntry[str]) -> Entry | None:
     if name[0] == "." or not name.isprintable():
         return None
     try:
-        if not entry.is_file(follow_symlinks=False):
-            return None
         found = entry.stat(follow_symlinks=False)
     except OSError:
+        return None
+    if not stat.S_ISREG(found.st_mode):
         return None
     if _WINDOWS and getattr(found, "st_reparse_tag", 0) != 0:  # a link of some kind, or a file that is only in a cloud
         return None
     return Entry(path, found.st_size, stamp(found), found.st_mtime)
 
 
-def _judge(root: str, path: str, entry: os.DirEntry[str]) -> _Found | None:
+def _plain_path(path: str, entry: os.DirEntry[str]) -> str | None:
+    """As `_plain`, only the path; on Windows the folder has told everything else as well."""
+    if _WINDOWS:
+        return path if _plain(path, entry) else None
+    name = entry.name
+    try:
+        plain = name[0] != "." and name.isprintable() and entry.is_file(follow_symlinks=False)
+    except OSError:
+        return None
+    return path if plain else None
+
+
+def _judge(root: str, path: str, entry: os.DirEntry[str]) -> Entry | Oddity | _Folder | None:
     """What an entry of a folder is; None where it is nothing to speak of."""
     why = oddity(entry.name)
     if why:
@@ -119,7 +146,7 @@ def _judge(root: str, path: str, entry: os.DirEntry[str]) -> _Found | None:
         return Oddity(path, f"it cannot be examined: {(error.strerror or str(error)).lower()}")
 
 
-def _examine(root: str, path: str, entry: os.DirEntry[str]) -> _Found | None:
+def _examine(root: str, path: str, entry: os.DirEntry[str]) -> Entry | Oddity | _Folder | None:
     """As `_judge`, for a name that can be listed; links are not followed by chance."""
     junction = bool(getattr(entry, "is_junction", bool)())  # Windows; Python before 3.12 cannot tell
     if entry.is_dir(follow_symlinks=False) and not junction:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
-from atomic_agents.core.change import ABSENT, Change, ChangeSet, Delete, Put, Revision, revision
+from atomic_agents.core.change import ABSENT, Change, ChangeSet, Delete, Put, Revision
 from atomic_agents.core.errors import AtomicAgentsError, PathRefused
 from atomic_agents.core.store import Blob, Entry, Store, Traits
 from atomic_agents.stores.fold import Step, fold, undo
@@ -50,6 +50,10 @@ class OverlayStore:
             if blob is not None and path.startswith(prefix) and is_listed(path)
         )
         return heapq.merge(below, here, key=lambda entry: entry.path)
+
+    def paths(self, prefix: str = "") -> Iterator[str]:
+        """The paths of `list`."""
+        return (entry.path for entry in self.list(prefix))
 
     def apply(self, changes: ChangeSet) -> ChangeSet:
         """Apply all of it or nothing, here only; raises what `under` would raise."""
@@ -126,6 +130,10 @@ class ReadOnlyStore:
         """The documents below."""
         return self._under.list(prefix)
 
+    def paths(self, prefix: str = "") -> Iterator[str]:
+        """The paths of the documents below."""
+        return self._under.paths(prefix)
+
     def apply(self, changes: ChangeSet) -> ChangeSet:
         """Raises the reason, unless there is nothing to apply."""
         if changes.changes:
@@ -139,4 +147,4 @@ class ReadOnlyStore:
 
 
 def _blob_after(step: Step) -> Blob | None:
-    return None if step.after is None else Blob(step.after, revision(step.after), mode_after(step))
+    return None if step.after is None else Blob(step.after, mode_after(step))

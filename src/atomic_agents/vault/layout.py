@@ -24,9 +24,12 @@ PERSONA_FILES = ("IDENTITY.md", "SOUL.md", "USER.md")
 MIGRATIONS = "_migrations"
 SNAPSHOTS = f"{MIGRATIONS}/snapshots"
 HISTORY = f"{MIGRATIONS}/history.jsonl"
+REPORTS = f"{MIGRATIONS}/reports"
+PINS = f"{MIGRATIONS}/pins.json"
 OPEN_RUNS = "_runs/"
-INDEX_DATABASE = ".atomic/index.sqlite"
-KEPT = ".atomic/kept"
+DERIVED = ".atomic"
+INDEX_DATABASE = f"{DERIVED}/index.sqlite"
+KEPT = f"{DERIVED}/kept"
 
 _OWN_FOLDERS = frozenset((
     "persona", "memory", "wiki", "raw", "journal", "log", "runs", "dreams", "evals", "outcomes", "skills", "tools",
@@ -47,6 +50,8 @@ class Kind(StrEnum):
     RUN = "run"
     GOAL = "goal"
     POLICY = "policy"
+    EVAL = "eval"
+    ARCHIVE = "archive"
     OTHER = "other"
 
 
@@ -163,6 +168,21 @@ def snapshot(name: str) -> str:
     return f"{SNAPSHOTS}/{name}"
 
 
+def is_migrations_snapshot(name: str) -> bool:
+    """Whether a snapshot of that name is one that a migration took, rather than a rollback."""
+    return re.search(r"_pre_v\d+_migration\b", name) is not None
+
+
+def script(name: str) -> str:
+    """A script of the vault by the name of its step."""
+    return f"{MIGRATIONS}/{name}.py"
+
+
+def report(name: str) -> str:
+    """What a migration did, by its time."""
+    return f"{REPORTS}/{name}.md"
+
+
 def migration_script(path: str) -> tuple[int, int] | None:
     """The versions that a script in the vault goes from and to, by its name; None where it is not one."""
     found = re.fullmatch(rf"{MIGRATIONS}/v(\d+)_to_v(\d+)\.py", path)
@@ -192,10 +212,9 @@ def agents(paths: Iterable[str]) -> tuple[str, ...]:
     A folder that starts with `_` or `.` holds none, and neither do an agent's own folders (its evals, its dreams).
     """
     found = {
-        path.removesuffix(suffix)
+        path.removesuffix("/persona/IDENTITY.md").removesuffix("/persona.link.md")
         for path in paths
-        for suffix in ("/persona/IDENTITY.md", "/persona.link.md")
-        if path.endswith(suffix)
+        if path.endswith(("/persona/IDENTITY.md", "/persona.link.md"))
     }
     return tuple(sorted(name for name in found if is_agent_name(name) and found.isdisjoint(hosts(name))))
 
@@ -226,6 +245,8 @@ _AGENT_FOLDERS = {
     "journal": Kind.JOURNAL,
     "log": Kind.LOG,
     "runs": Kind.RUN,
+    "evals": Kind.EVAL,
+    "goal_archive": Kind.ARCHIVE,
 }
 _SHARED_FOLDERS = {"memory": Kind.NOTE, "wiki": Kind.WIKI, "policy": Kind.POLICY}
 
@@ -259,6 +280,8 @@ class Layout:
             if inner[0] == "dreams":  # dreams/<id>/memory
                 inner = inner[2:] or inner
             return _inside(agent, inner, _AGENT_FOLDERS)
+        if agent and inner[0].startswith("memory.archived-"):  # where a dream that was applied left the notes before it
+            return _Folder(agent, Kind.ARCHIVE, "/".join(inner[1:]) + "/" if inner[1:] else "")
         rest = _shared(inner)
         if rest:
             return _inside("", rest, _SHARED_FOLDERS)

@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from atomic_agents.core.values import Problem, Usd
 
@@ -42,8 +42,7 @@ def summary(work_item: str) -> str:
     return text if len(text) <= _SUMMARY else text[: _SUMMARY - 3] + "..."
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line of a log: the record, or what is wrong with it."""
 
     number: int

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _HEADING = re.compile(r"(#{1,6})(?:[ \t]+(.*))?")
 _OPENING = re.compile(r"[ \t]*(`{3,}+|~{3,}+)[ \t]*(.*)")
@@ -11,8 +11,7 @@ _TAG = re.compile(r"\{?\.?([\w.+-]*)")
 _COMMENT_MARK = re.compile(r"<!--|-->")
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line of a body: its number in the file, its text without comments, the tag of the fence it is in, or None."""
 
     number: int
@@ -20,8 +19,7 @@ class Line:
     fence: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Fence:
+class Fence(NamedTuple):
     """A fenced block: its tag in lower case, the file line of its first line, its text, and whether it ends."""
 
     tag: str
@@ -30,8 +28,7 @@ class Fence:
     closed: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(NamedTuple):
     """A heading (level 0 for what stands before the first) and the lines below it up to the next one."""
 
     title: str

@@ -1,8 +1,7 @@
 """Who an agent is: its persona files and the mode they state."""
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from atomic_agents.vault.markdown import sections
 
@@ -16,8 +15,7 @@ _DENIED = re.compile(
 _BEFORE = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Persona:
+class Persona(NamedTuple):
     """The texts of the persona files, "" for one that is absent."""
 
     identity: str

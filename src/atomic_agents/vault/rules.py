@@ -1,14 +1,13 @@
 """What a settings file may say: one rule per key, checked with every problem reported at once."""
 
 import datetime
-import difflib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Literal, TypeGuard
+from typing import Literal, NamedTuple, TypeGuard
 
-from atomic_agents.core.values import Severity, parse_date
+from atomic_agents.core.values import Severity, near, parse_date
 
 RuleKind = Literal["text", "integer", "number", "money", "boolean", "choice", "date", "list", "table", "map", "any"]
 
@@ -29,8 +28,7 @@ class Rule:
     keys: Mapping[str, "Rule"] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """What is wrong with the value at `at` (a path of keys), and what to write instead."""
 
     at: tuple[str, ...]
@@ -60,8 +58,8 @@ def check(value: object, rule: Rule, at: tuple[str, ...] = ()) -> Iterator[Findi
     elif rule.kind in ("table", "map"):
         yield from _check_mapping(value, rule, at)
     elif rule.kind == "choice" and value not in rule.choices:
-        near = difflib.get_close_matches(str(value), rule.choices, 1)
-        hint = f"write {name}: {near[0] if near else rule.choices[0]}"
+        meant = near(str(value), rule.choices)
+        hint = f"write {name}: {meant[0] if meant else rule.choices[0]}"
         yield Finding(at, f"{name} is {_shown(value)}; it can be {', '.join(rule.choices)}", hint)
     elif rule.kind == "boolean" and not isinstance(value, bool):
         yield Finding(at, f"{name} is {_shown(value)}; true or false is needed, without quotes", f"write {name}: true")
@@ -101,8 +99,8 @@ def _check_mapping(value: object, rule: Rule, at: tuple[str, ...]) -> Iterator[F
         elif rule.keys is not None and str(key) in rule.keys:
             yield from check(inner, rule.keys[str(key)], (*at, str(key)))
         else:
-            near = difflib.get_close_matches(str(key), rule.keys or (), 1, cutoff=0.6)
-            hint = f"write {near[0]}" if near else f"take {key} away, or see docs/reference/settings.md"
+            meant = near(str(key), rule.keys or ())
+            hint = f"write {meant[0]}" if meant else f"take {key} away, or see docs/reference/settings.md"
             yield Finding((*at, str(key)), f"{'.'.join((*at, str(key)))} is not a setting", hint)
 
 

@@ -1,11 +1,10 @@
 """Personas that several agents share: `persona.link.md` names one in `.personas/`."""
 
-import difflib
 import re
 from collections.abc import Iterator
 
 from atomic_agents.core.store import Store
-from atomic_agents.core.values import Problem
+from atomic_agents.core.values import Problem, near
 from atomic_agents.vault import layout
 
 _ID = re.compile(r"^[ \t>-]*persona_id:[ \t]*['\"]?(?P<id>[^'\"#\s]*)", re.MULTILINE)
@@ -35,6 +34,6 @@ def problems(store: Store, agent: str) -> Iterator[Problem]:
         yield Problem(path, line, message, "write a line persona_id: and the name of a folder in .personas/")
     elif store.read(f"{folder}/IDENTITY.md") is None:
         names = {entry.path.split("/")[1] for entry in store.list(".personas/")}
-        near = difflib.get_close_matches(folder.rpartition("/")[2], sorted(names), 1)
-        hint = f"write persona_id: {near[0]}" if near else f"write {folder}/IDENTITY.md"
+        meant = near(folder.rpartition("/")[2], sorted(names))
+        hint = f"write persona_id: {meant[0]}" if meant else f"write {folder}/IDENTITY.md"
         yield Problem(path, line, f"there is no {folder}/IDENTITY.md", hint)

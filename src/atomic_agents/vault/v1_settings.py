@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from atomic_agents.core import frontmatter
-from atomic_agents.core.frontmatter import FrontMatterError
+from atomic_agents.core.block import FrontMatterError
 from atomic_agents.vault.markdown import Fence, Section, fences, open_end, sections
 
 

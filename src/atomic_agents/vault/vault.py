@@ -1,21 +1,23 @@
 """Typed reads of a vault; every write is a change set that the store applies."""
 
 import datetime
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from atomic_agents.core.document import MAX_BYTES, Document, parse
 from atomic_agents.core.errors import AgentMissing, DocumentUnreadable, PathRefused, SettingsInvalid, StorageFailed
 from atomic_agents.core.store import Entry, Store
-from atomic_agents.core.values import Problem, is_agent_name, parse_date
-from atomic_agents.vault import layout, note, settings, shared
+from atomic_agents.core.values import Problem, is_agent_name, near, parse_date
+from atomic_agents.vault import layout, settings, shared
 from atomic_agents.vault.cascade import SHARED_FILES, Cascade, candidate
 from atomic_agents.vault.layout import Kind, Layout, Place
-from atomic_agents.vault.note import Note
 from atomic_agents.vault.persona import Persona
 from atomic_agents.vault.settings import ModelSettings, Settings, ToolSettings
+
+if TYPE_CHECKING:
+    from atomic_agents.vault.note import Note
 
 
 @dataclass(frozen=True)
@@ -110,8 +112,8 @@ class Vault:
             if link is not None:
                 return Agent(name, self._cascade(name), shared.home(link.data))
         names = self.survey().agents
-        near = difflib.get_close_matches(name, names, 1) or [known for known in names if known.endswith(f"/{name}")]
-        hint = f"did you mean {near[0]}" if near else "atomic-agents list"
+        meant = near(name, names) or [known for known in names if known.endswith(f"/{name}")]
+        hint = f"did you mean {meant[0]}" if meant else "atomic-agents list"
         raise AgentMissing(f"there is no agent {name}", hint=hint, context={"agent": name, "agents": list(names)})
 
     def document(self, path: str) -> Document | None:
@@ -158,12 +160,14 @@ class Vault:
             return settings.unreadable(name, error)
         return None if document is None else settings.read(name, document)
 
-    def note(self, entry: Entry, file: str) -> Note:
+    def note(self, entry: Entry, file: str) -> "Note":
         """A note or wiki page from a listing.
 
         Raises:
             DocumentUnreadable: its bytes are not what the format says, or there are too many of them.
         """
+        from atomic_agents.vault import note  # noqa: PLC0415 - 3 ms that a command without notes need not pay
+
         if entry.size > MAX_BYTES:
             message = f"is {entry.size / 1_048_576:,.0f} MiB; a document may hold {MAX_BYTES // 1_048_576} MiB"
             context = {"path": entry.path, "line": 0, "message": message}
@@ -173,7 +177,7 @@ class Vault:
             raise StorageFailed(f"{entry.path} went away while it was read", hint="run the command again")
         return note.read(document, file)
 
-    def notes(self, agent: str) -> tuple[list[Note], list[Problem]]:
+    def notes(self, agent: str) -> "tuple[list[Note], list[Problem]]":
         """Every note of an agent, and a problem for each that cannot be read."""
         found: list[Note] = []
         unreadable: list[Problem] = []
@@ -211,7 +215,7 @@ class Vault:
         return replace(found, role_home="") if states or self._any(f"{found.project_home}/policy/") else None
 
     def _any(self, prefix: str) -> bool:
-        return next(iter(self.store.list(prefix)), None) is not None
+        return next(iter(self.store.paths(prefix)), None) is not None
 
     def _role_problems(self, agent: Agent, files: Mapping[str, Settings]) -> Iterator[Problem]:
         """A role that is looked for and not there, and additions to the tools of one that is not."""
@@ -220,11 +224,11 @@ class Vault:
         wanted = candidate(agent.name)
         if wanted is not None and wanted.role_home:
             roles = f"{wanted.role_home.rpartition('/')[0]}/"
-            names = sorted({entry.path.removeprefix(roles).partition("/")[0] for entry in self.store.list(roles)})
-            near = difflib.get_close_matches(wanted.role, names, 1) or names
-            if near:
+            names = sorted({path.removeprefix(roles).partition("/")[0] for path in self.store.paths(roles)})
+            meant = near(wanted.role, names) or names
+            if meant:
                 own = {"model.md", "tools.md"} <= files.keys()
-                hint = f"rename {roles}{near[0]} or the agent's folder, so that both are called the same"
+                hint = f"rename {roles}{meant[0]} or the agent's folder, so that both are called the same"
                 message = f"there is no role {wanted.role}, so nothing of it holds for {agent.name}"
                 yield Problem(wanted.role_home, 0, message, hint, "warning" if own else "error")
         if "tools.override.md" in files:
