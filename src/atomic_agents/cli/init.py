@@ -6,14 +6,14 @@ import click
 
 from atomic_agents.cli import render
 from atomic_agents.cli.options import common, dry_run_option, workspace, yes_option
-from atomic_agents.operations import scaffold
+from atomic_agents.operations import scaffold, templates
 
 
 @click.command("init")
 @click.argument("name", default="my-agent")
 @click.option(
     "--template",
-    type=click.Choice(scaffold.TEMPLATES),
+    type=click.Choice(templates.TEMPLATES),
     default="advisor",
     show_default=True,
     help="What kind of agent to begin with.",

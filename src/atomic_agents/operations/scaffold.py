@@ -1,23 +1,21 @@
 """Make a new agent from a template."""
 
 import shlex
-from collections.abc import Mapping
-from importlib import resources
-from importlib.resources.abc import Traversable
 
+from atomic_agents._version import __version__
 from atomic_agents.core.change import ABSENT, ChangeSet, Put
 from atomic_agents.core.errors import AgentExists, PathRefused, UsageError
 from atomic_agents.core.store import check_new_path
 from atomic_agents.core.values import is_agent_name
 from atomic_agents.migration.plan import refuse_newer, take_census
+from atomic_agents.operations import templates
+from atomic_agents.operations.templates import TEMPLATES, Origin
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.vault import layout
 
-TEMPLATES = ("advisor", "researcher", "writer")
-
 
 def scaffold(workspace: Workspace, name: str, *, template: str, model: str) -> ChangeSet:
-    """The change set that makes a new agent from a template; nothing is written here.
+    """The change set that makes a new agent from a template and records where it came from; nothing is written here.
 
     Raises:
         UsageError: a bad name or an unknown template.
@@ -28,16 +26,14 @@ def scaffold(workspace: Workspace, name: str, *, template: str, model: str) -> C
         raise UsageError(f"there is no template {template}", hint=f"--template {'|'.join(TEMPLATES)}")
     _check_free(workspace, name)
     values = {"name": name.rpartition("/")[2], "model": model, "today": workspace.clock().date().isoformat()}
-    folder = resources.files("atomic_agents") / "templates" / template
-    puts = tuple(
-        Put(f"{name}/{path}", _filled(text, values).encode(), expect=ABSENT)
-        for path, text in sorted(_texts(folder, ""))
-    )
+    files = templates.filled(template, values)
+    puts = tuple(Put(f"{name}/{path}", text.encode(), expect=ABSENT) for path, text in files.items())
     for put in puts:
         if workspace.store.read(put.path) is not None:
             hint = f"choose another name, or move {put.path} away"
             raise AgentExists(f"{put.path} is there already; nothing was changed", hint=hint)
-    return ChangeSet(f"make {name} from the template {template}", puts)
+    record = templates.record(workspace, name, Origin(template, __version__, values, files))
+    return ChangeSet(f"make {name} from the template {template}", (*puts, record))
 
 
 def _check_free(workspace: Workspace, name: str) -> None:
@@ -71,19 +67,3 @@ def best_model(workspace: Workspace) -> str:
             if offer.availability == "ready":
                 return offer.id
     return "embedded:quote"
-
-
-def _texts(folder: Traversable, prefix: str) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    for child in folder.iterdir():
-        if child.is_dir():
-            found += _texts(child, f"{prefix}{child.name}/")
-        elif child.name.endswith(".md"):
-            found.append((prefix + child.name, child.read_text(encoding="utf-8")))
-    return found
-
-
-def _filled(text: str, values: Mapping[str, str]) -> str:
-    for key, value in values.items():
-        text = text.replace("{{" + key + "}}", value)
-    return text

@@ -26,6 +26,7 @@ SNAPSHOTS = f"{MIGRATIONS}/snapshots"
 HISTORY = f"{MIGRATIONS}/history.jsonl"
 REPORTS = f"{MIGRATIONS}/reports"
 PINS = f"{MIGRATIONS}/pins.json"
+TEMPLATE_RECORDS = f"{MIGRATIONS}/templates"
 OPEN_RUNS = "_runs/"
 DERIVED = ".atomic"
 INDEX_DATABASE = f"{DERIVED}/index.sqlite"
@@ -181,6 +182,17 @@ def script(name: str) -> str:
 def report(name: str) -> str:
     """What a migration did, by its time."""
     return f"{REPORTS}/{name}.md"
+
+
+def template_record(agent: str) -> str:
+    """Where an agent came from."""
+    return f"{TEMPLATE_RECORDS}/{agent}.json"
+
+
+def agent_of_record(path: str) -> str:
+    """The agent whose `template_record` is at `path`; "" where it is none."""
+    inner = path.removeprefix(f"{TEMPLATE_RECORDS}/")
+    return inner.removesuffix(".json") if inner != path and inner.endswith(".json") else ""
 
 
 def migration_script(path: str) -> tuple[int, int] | None:
