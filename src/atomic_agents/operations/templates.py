@@ -172,7 +172,7 @@ class _Work:
 
 
 def _objection(path: str, file: str, base: str, mine: bytes, theirs: str, merged: bytes) -> str:
-    """Why a merge without conflicts is none all the same: what it says is not what the two sides say; "" where it is."""
+    """Why a merge without hunks is none all the same: it does not say what the two sides say; "" where it does."""
     try:
         after = parse(path, merged)
         if "/" in file:

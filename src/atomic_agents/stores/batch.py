@@ -10,40 +10,26 @@ import contextlib
 import errno
 import os
 import secrets
-import stat
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
-from atomic_agents.core.change import ABSENT, Change, Delete, Put
+from atomic_agents.core.change import Change
 from atomic_agents.core.errors import Conflict, PathRefused
-from atomic_agents.core.spool import NOTHING, Rows, Span, Spool, size
+from atomic_agents.core.spool import NOTHING, Rows, Spool, size
 from atomic_agents.stores import disk
-from atomic_agents.stores.fold import Step, conflict, is_between, is_torn
+from atomic_agents.stores.fold import Step, is_between, is_torn
 from atomic_agents.stores.intent import Intent, Op, in_order, read_intent
 from atomic_agents.stores.mover import Mover, forget, remove_empty
 from atomic_agents.stores.places import Look, Place, load, status
 from atomic_agents.stores.refusals import writing_failed
+from atomic_agents.stores.staging import Ready, check_unchanged, fits, inverse, ready_for, stage
 
 Task = tuple[Step, Place]
 
 _INTENT: Final = "intent"
 _IMAGES: Final = "images"
-_BLOCK: Final = 512
 _LATER: Final = "the change is begun, and is finished or put back when the vault is next opened"
 _UNSURE: Final = "the change is made, but a loss of power may take it back"
-
-
-class _Ready(NamedTuple):
-    """A staged change: its file, what that was when it was read, and the mode and owner it had."""
-
-    op: Op
-    real: str
-    link: str
-    was: int | None
-    is_folder: bool
-    mode: int | None
-    owner: tuple[int, int] | None
 
 
 class Batches:
@@ -88,15 +74,15 @@ class Batches:
         if place.is_folder or place.blocker or not os.path.isdir(place.folder):
             return False
         if step.after is None:
-            _check_unchanged(_ready(step, place))
+            check_unchanged(ready_for(step, place))
             file = place.link or place.real
             disk.unlink(file)
             self._sync_one(os.path.dirname(file))
             return True
         staged = os.path.join(self._folder, secrets.token_hex(6))
         try:
-            _stage(step, place, staged, durable=True)
-            _check_unchanged(_ready(step, place))
+            stage(step, place, staged, durable=True)
+            check_unchanged(ready_for(step, place))
             disk.rename(staged, place.real)
         except (OSError, Conflict) as error:
             forget(staged)
@@ -134,7 +120,7 @@ class Batches:
                 raise writing_failed(error, self._root, _LATER) from error
             raise
         self._perform(folder, ready, images)
-        return Rows(ready[::-1], lambda one: _inverse(one, images))
+        return Rows(ready[::-1], lambda one: inverse(one, images))
 
     def _sync_one(self, folder: str) -> None:
         try:
@@ -148,18 +134,16 @@ class Batches:
         except (FileNotFoundError, NotADirectoryError):
             return []
 
-    def _stage_all(self, folder: str, tasks: Iterable[Task], images: Spool, *, count: int) -> list[_Ready]:
-        ready: list[_Ready] = []
+    def _stage_all(self, folder: str, tasks: Iterable[Task], images: Spool, *, count: int) -> list[Ready]:
+        ready: list[Ready] = []
         at_once = disk.syncs_everything(count)
         for step, place in tasks:
             old = NOTHING if step.before is None else images.add(step.before.data)
-            new = (
-                images.add(step.after) if count > disk.MANY and step.after is not None and _fits(step, place) else None
-            )
+            new = images.add(step.after) if count > disk.MANY and step.after is not None and fits(step, place) else None
             staged = "" if new is not None or step.after is None else str(len(ready))
             if staged:
-                _stage(step, place, os.path.join(folder, staged), durable=not at_once)
-            ready.append(_ready(step, place, staged, old, new))
+                stage(step, place, os.path.join(folder, staged), durable=not at_once)
+            ready.append(ready_for(step, place, staged, old, new))
         return ready
 
     def _commit(self, folder: str, intent: Intent) -> None:
@@ -171,15 +155,15 @@ class Batches:
         disk.rename(unsure, os.path.join(folder, _INTENT))
         disk.sync_folder(folder)
 
-    def _perform(self, folder: str, ready: Sequence[_Ready], images: Spool) -> None:
+    def _perform(self, folder: str, ready: Sequence[Ready], images: Spool) -> None:
         """What the intent says, for the process that wrote it; put back where that cannot be done."""
         by_path = {one.op.path: one for one in ready}
         mover = Mover(folder)
-        done: list[_Ready] = []
+        done: list[Ready] = []
         try:
             for op in in_order([one.op for one in ready]):
                 one = by_path[op.path]
-                _check_unchanged(one)
+                check_unchanged(one)
                 if op.new is not None:
                     done.append(one)  # a write that fails may have done a part
                     mover.overwrite(one.real, images.get(op.new), size(op.old))
@@ -197,7 +181,7 @@ class Batches:
             _discard(folder)
 
     def _put_back(
-        self, folder: str, done: Sequence[_Ready], images: Spool, made: tuple[str, ...], error: OSError | Conflict
+        self, folder: str, done: Sequence[Ready], images: Spool, made: tuple[str, ...], error: OSError | Conflict
     ) -> None:
         """Commit the opposite of what was done in place of the intent, and perform that."""
         opposite: list[Op] = []
@@ -320,74 +304,6 @@ class Batches:
             f"{op.path}: it has changed since a crash and was left as it is; "
             f"what was to be written is in .atomic/kept/{name.replace(os.sep, '/')}"
         )
-
-
-def _ready(step: Step, place: Place, staged: str = "", old: Span = NOTHING, new: Span | None = None) -> _Ready:
-    before, found = step.before, place.stat
-    op = Op(
-        step.path,
-        staged,
-        before=None if before is None else before.revision,
-        after=step.after_revision,
-        added=step.added,
-        old=old,
-        new=new,
-    )
-    return _Ready(
-        op,
-        place.real,
-        place.link,
-        was=None if place.is_folder else _identity(found),
-        is_folder=place.is_folder,
-        mode=None if before is None else before.mode,
-        owner=None if before is None or found is None else _owner(found.st_uid, found.st_gid),
-    )
-
-
-def _fits(step: Step, place: Place) -> bool:
-    """Whether a document can be written over: its file has no other name, and it needs no more space."""
-    found = place.stat
-    if step.before is None or found is None or place.is_folder or found.st_nlink != 1:
-        return False
-    space = getattr(found, "st_blocks", 0) * _BLOCK  # Windows does not say
-    return len(step.after or b"") <= space and os.access(place.real, os.W_OK)
-
-
-def _inverse(one: _Ready, images: Spool) -> Change:
-    """The change that puts a document back."""
-    left = one.op.after or ABSENT
-    if one.op.before is None:
-        return Delete(one.op.path, expect=left)
-    return Put(one.op.path, images.get(one.op.old), expect=left, mode=one.mode)
-
-
-def _stage(step: Step, place: Place, staged: str, *, durable: bool) -> None:
-    """Write a document's new bytes aside, with the mode and the owner that it has or is to have."""
-    mode, owner = step.mode, None
-    if step.before is not None and place.stat is not None:
-        mode, owner = step.before.mode, (place.stat.st_uid, place.stat.st_gid)
-    disk.write_new(staged, step.after or b"", mode=mode, owner=owner, durable=durable)
-
-
-def _check_unchanged(one: _Ready) -> None:
-    """Raise Conflict where the file is not the one that was read; a folder in its way is for its remover to judge."""
-    now = status(one.real)
-    still_folder = one.is_folder and now is not None and stat.S_ISDIR(now.st_mode)
-    if still_folder or (one.link and not one.op.puts):
-        return
-    if one.was != _identity(now):
-        raise conflict([one.op.path])
-
-
-def _identity(found: os.stat_result | None) -> int | None:
-    """What differs when a file has been written or replaced, as a number: there may be a million of them."""
-    return None if found is None else hash((found.st_mtime_ns, found.st_size, found.st_ino))
-
-
-@lru_cache(64)
-def _owner(uid: int, gid: int) -> tuple[int, int]:
-    """The same pair for the same owner: there may be a million of them."""
-    return uid, gid
 
 
 def _discard(folder: str) -> None:
