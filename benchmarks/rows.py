@@ -98,41 +98,66 @@ def starting(bench: Bench, name: str, arguments: Sequence[str], reach: float) ->
 
 
 def status(bench: Bench) -> Iterator[Row]:
-    """`migrate --status` of the whole vault."""
+    """`migrate --status` and a dry run of the whole vault."""
     vault = bench.vault(bench.notes, version=0)
-    roots = {side.name: bench.copy(vault, f"{side.name}-status") for side in bench.sides}
+    roots = {side.name: _with_step(side, bench.copy(vault, f"{side.name}-status")) for side in bench.sides}
 
-    def take(side: Side) -> float:
-        command = (*side.python, "-m", "atomic_agents.migrate", "--status")
-        return process(command, side.environment(roots[side.name], bench.home())).seconds
+    def take(arguments: tuple[str, ...], side: Side) -> float:
+        return process(_migrate(side, *arguments), side.environment(roots[side.name], bench.home())).seconds
 
-    for side in bench.sides:
-        take(side)
-    yield _row(f"migrate --status, {bench.notes:,} notes", "ms", in_turn(bench.sides, take, bench.times(7)), 0.2)
+    for name, arguments, times, reach in (
+        ("migrate --status", ("--status",), 7, 0.1),
+        ("migrate --to v1 --dry-run", ("--to", "v1", "--dry-run"), 5, 0.3),
+    ):
+        for side in bench.sides:
+            take(arguments, side)
+        taken = in_turn(bench.sides, partial(take, arguments), bench.times(times))
+        yield _row(f"{name}, {bench.notes:,} notes", "ms", taken, reach)
 
 
 def migrate(bench: Bench) -> Iterator[Row]:
-    """One step over the whole vault, and its memory. The other comes without steps and is given one."""
+    """One step over the whole vault, its rollback, and their memory. The other comes without steps and is given one."""
     vault = bench.vault(bench.notes, version=0)
-    samples: dict[str, list[Sample]] = {side.name: [] for side in bench.sides}
+    there: dict[str, list[Sample]] = {side.name: [] for side in bench.sides}
+    back: dict[str, list[float]] = {side.name: [] for side in bench.sides}
 
     def take(side: Side) -> float:
-        root = bench.copy(vault, f"{side.name}-migrate")
-        if side.name == "other":
-            (root / "_migrations").mkdir()
-            (root / "_migrations/v0_to_v1.py").write_text(_STEP, encoding="utf-8")
-        command = (*side.python, "-m", "atomic_agents.migrate", "--to", "v1")
-        sample = process(command, side.environment(root, bench.home()))
+        root = _with_step(side, bench.copy(vault, f"{side.name}-migrate"))
+        environment = side.environment(root, bench.home())
+        there[side.name].append(process(_migrate(side, "--to", "v1"), environment))
         if any(b"schema_version: 1\n" not in path.read_bytes() for path in root.glob("*/memory/*_note_*.md")):
             raise Failed(f"{side.name}: not every note is at v1")
-        samples[side.name].append(sample)
-        return sample.seconds
+        (snapshot,) = (root / "_migrations/snapshots").iterdir()
+        settle()
+        back[side.name].append(process(_migrate(side, "--rollback", snapshot.name), environment).seconds)
+        return there[side.name][-1].seconds
 
-    taken = in_turn(bench.sides, take, bench.times(5))
-    yield _row(f"migrate --to v1, {bench.notes:,} notes", "ms", taken, 0.2)
-    memory = {name: statistics.median(sample.memory for sample in found) / 1e6 for name, found in samples.items()}
+    taken = in_turn(bench.sides, take, bench.times(3))
+    yield _row(f"migrate --to v1, {bench.notes:,} notes", "ms", taken, 0.1)
+    memory = {name: statistics.median(sample.memory for sample in found) / 1e6 for name, found in there.items()}
     if all(memory.values()):
-        yield _row("its peak memory", "MB", memory, None, scale=1)
+        yield _row("its peak memory", "MB", memory, 1.5, scale=1)
+        yield Row("the same, ten times the notes", "MB", _memory_of_more(bench), None, None)
+    rollback = {name: statistics.median(found) for name, found in back.items()}
+    yield _row(f"migrate --rollback, {bench.notes:,} notes", "ms", rollback, 0.15)
+
+
+def _memory_of_more(bench: Bench) -> float:
+    """Our peak memory, in MB, with ten times the notes."""
+    ours = bench.sides[0]
+    root = bench.copy(bench.vault(10 * bench.notes, version=0), "ours-more")
+    return process(_migrate(ours, "--to", "v1"), ours.environment(root, bench.home())).memory / 1e6
+
+
+def _migrate(side: Side, *arguments: str) -> tuple[str, ...]:
+    return (*side.python, "-m", "atomic_agents.migrate", *arguments)
+
+
+def _with_step(side: Side, root: Path) -> Path:
+    if side.name == "other":
+        (root / "_migrations").mkdir()
+        (root / "_migrations/v0_to_v1.py").write_text(_STEP, encoding="utf-8")
+    return root
 
 
 def run(bench: Bench) -> Iterator[Row]:

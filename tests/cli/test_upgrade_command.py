@@ -426,3 +426,55 @@ class TestSomebodyWhoMayNotWrite:
             assert done.stderr.startswith(f"error: {root} cannot be written to; nothing was changed\n")
             assert f"  hint: chmod u+wx {root}\n" in done.stderr
         assert tree(root) == before
+
+
+class TestTemplates:
+    """An agent whose template has changed since it was made."""
+
+    RECORD = "_migrations/templates/scout.json"
+    RULE = "- Never send, sign, order or pay for anything."
+
+    @pytest.fixture
+    def root(self, shell: Shell) -> Path:
+        root = Path(shell.root)
+        shell("init", "scout", "--template", "advisor", "--model", "embedded:quote")
+        record = json.loads((root / self.RECORD).read_text())
+        lines = record["files"]["tools.md"]
+        record["files"]["tools.md"] = [line for line in lines if self.RULE not in line]
+        (root / self.RECORD).write_text(json.dumps(record))
+        mine = [line for line in lines if self.RULE not in line]
+        (root / "scout/tools.md").write_text("\n".join([*mine[:-1], "My own last line.", ""]))
+        return root
+
+    def test_are_offered_and_nothing_is_changed(self, root: Path, shell: Shell) -> None:
+        before = tree(root, without=(".atomic",))
+
+        done = shell("upgrade", "--yes")
+
+        assert (done.code, done.out.splitlines()[-1].split(":")[0]) == (0, "already current")
+        assert "1 file of the templates changed since the agents were made" in done.err
+        assert tree(root, without=(".atomic",)) == before
+
+    def test_are_shown_by_the_plan(self, root: Path, shell: Shell) -> None:
+        before = tree(root, without=(".atomic",))
+
+        done = shell("upgrade", "--templates", "--plan")
+
+        assert any(line.startswith("+") and self.RULE in line for line in done.out.splitlines())
+        assert tree(root, without=(".atomic",)) == before
+
+    def test_are_taken_over_with_a_way_back(self, root: Path, shell: Shell) -> None:
+        before = (root / "scout/tools.md").read_text()
+
+        done = shell("upgrade", "--templates", "--yes")
+        after = (root / "scout/tools.md").read_text()
+        again = shell("upgrade", "--templates", "--yes")
+        (snapshot,) = (root / "_migrations/snapshots").iterdir()
+        back = shell("migrate", "--rollback", snapshot.name)
+
+        assert done.code == 0, done.err
+        assert self.RULE in after
+        assert "My own last line." in after
+        assert f"snapshot   {snapshot.name}" in done.out
+        assert "templates" not in again.err
+        assert (back.code, (root / "scout/tools.md").read_text()) == (0, before)

@@ -136,10 +136,10 @@ def test_a_conflict_leaves_the_file_as_it_is_and_is_told_with_all_three_texts(va
     (conflict,) = found.conflicts
     assert (conflict.path, conflict.why) == ("scout/tools.md", "you and the template have changed the same lines")
     assert list(conflict.lines) == [
-        "scout/tools.md:24",
-        "  was        - Never send anything.".replace("was        -", "was        " + "  -"),
-        "  yours        - Never pay.",
-        f"  template   {RULE[:-1]}",
+        f"scout/tools.md:{mine.splitlines().index('  - Never pay.') + 1}",
+        "  was        - Never send anything.",
+        "  yours      - Never pay.",
+        f"  template {RULE[:-1]}",
     ]
     assert (found.merged, vault.text("scout/tools.md"), vault.markers()) == ((), mine, [])
 

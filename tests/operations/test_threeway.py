@@ -71,7 +71,7 @@ def test_without_changes_of_the_operator_the_other_side_is_taken_over(base: str,
     merged = merge(base, base.encode(), theirs)
 
     assert not merged.hunks
-    assert [line.rstrip("\r") for line in _rows(theirs)] == [line.rstrip("\r") for line in _rows(merged.data.decode())]
+    assert _rows(theirs) == _rows(merged.data.decode())
 
 
 @given(texts, texts, texts)
@@ -82,4 +82,5 @@ def test_a_second_time_nothing_changes(base: str, mine: str, theirs: str) -> Non
 
 
 def _rows(text: str) -> list[str]:
-    return text.removesuffix("\n").split("\n") if text else []
+    """The lines without their ends; whether the last one has one is the operator's to say."""
+    return [line.removesuffix("\r") for line in text.rstrip("\n").split("\n")]

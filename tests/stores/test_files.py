@@ -223,6 +223,7 @@ class TestLinks:
 
         assert after == {"a": b"y", "link": b"y", "other": b"z"}
         assert documents(store) == {"a": b"x", "link": b"x"}
+        assert list(store.paths()) == ["a", "link"]
         with pytest.raises(PathRefused):
             put(store, a="1", link="2")
 
@@ -299,6 +300,7 @@ def test_pipes_and_names_that_are_no_text_are_reported_and_never_opened(root: Pa
         put(store, **{"pipe.md": "x"})
 
     assert documents(store) == {"a/b": b"x"}
+    assert list(store.paths()) == ["a/b"]
     assert list(store.strange()) == [
         ("a/\\xff.md", "its name is not UTF-8"),
         ("pipe.md", "a pipe, not a file"),

@@ -18,7 +18,8 @@ from atomic_agents.doctor.check import Result
 from atomic_agents.migration import preflight
 from atomic_agents.migration.plan import Plan
 from atomic_agents.migration.registry import Script
-from atomic_agents.operations import upgrade
+from atomic_agents.operations import templates, upgrade
+from atomic_agents.operations.templates import TemplateUpgrades
 from atomic_agents.operations.upgrade import News, Prospect, Restarted, Standing, Upgraded
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.vault.layout import Kind
@@ -31,10 +32,13 @@ _MOST_FINDINGS = 20
     "--plan", "plan_only", is_flag=True, help="Show what is new, in the way and to be changed; write nothing."
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--templates", "take", is_flag=True, help="Take over what the agents' templates have changed.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave documents that cannot be migrated as they are.")
 @click.option("--json", "as_json", is_flag=True, help="Events, one JSON object a line.")
 @common
-def upgrade_command(plan_only: bool, yes: bool, skip_unreadable: bool, as_json: bool, root: str | None) -> int:
+def upgrade_command(
+    plan_only: bool, yes: bool, take: bool, skip_unreadable: bool, as_json: bool, root: str | None
+) -> int:
     """Bring a vault to the installed package, whole or not at all.
 
     Shows what is new, what is in the way and what would change. Then it takes a snapshot, migrates, examines every
@@ -44,6 +48,7 @@ def upgrade_command(plan_only: bool, yes: bool, skip_unreadable: bool, as_json: 
     with stoppable(), workspace(root) as opened:
         found = upgrade.standing(opened, tell.progress)
         if found.is_current:
+            _templates(opened, tell, take=take, plan_only=plan_only)
             return tell.idle(found)
         tell.standing(found, str(opened.config.root))
         tell.news(upgrade.news(found), found)
@@ -59,14 +64,16 @@ def upgrade_command(plan_only: bool, yes: bool, skip_unreadable: bool, as_json: 
         tell.preflight(prospect)
         preflight.refuse(prospect.findings, skipping="atomic-agents upgrade --yes --skip-unreadable")
         if prospect.is_idle:
+            _templates(opened, tell, take=take, plan_only=plan_only)
             return tell.idle(found)
         tell.plan(opened, prospect)
         if plan_only:
+            _templates(opened, tell, take=take, plan_only=True)
             return tell.planned(prospect)
         if not (yes or _consent(f"atomic-agents upgrade{skipping} --yes", as_json=as_json)):
             render.say("nothing was changed")
             return 1
-        return _carry_out(opened, prospect, tell)
+        return _carry_out(opened, prospect, tell, take=take)
 
 
 def _consent(command: str, *, as_json: bool) -> bool:
@@ -80,14 +87,25 @@ def _consent(command: str, *, as_json: bool) -> bool:
     return click.confirm("upgrade this vault", err=True)
 
 
-def _carry_out(opened: Workspace, prospect: Prospect, tell: "_Telling") -> int:
+def _carry_out(opened: Workspace, prospect: Prospect, tell: "_Telling", *, take: bool) -> int:
     done = upgrade.carry_out(opened, prospect, on_snapshot=tell.snapshot, progress=tell.progress)
     tell.examined(done)
+    _templates(opened, tell, take=take, plan_only=False)
     # Agents that fail a check are not started again by us: what they run on is for the operator to judge.
     services = () if done.broken else upgrade.restart(opened, prospect.services)
     for service in services:
         tell.service(service)
     return tell.verdict(prospect, done, services)
+
+
+def _templates(opened: Workspace, tell: "_Telling", *, take: bool, plan_only: bool) -> None:
+    """Offer what the templates have changed since the agents were made; it is taken over only where that is asked."""
+    found = templates.changes(opened)
+    if not (found.merged or found.conflicts or found.problems):
+        return
+    tell.templates(opened, found, shown=take)
+    if take and not plan_only:
+        tell.snapshot(templates.take_over(opened, found))
 
 
 @dataclass
@@ -203,6 +221,29 @@ class _Telling:
         render.talk(render.command("to do it: atomic-agents upgrade"))
         render.say(f"plan: {_would(found)}; nothing was written")
         return 0
+
+    def templates(self, opened: Workspace, found: TemplateUpgrades, *, shown: bool) -> None:
+        """What the templates have changed: the diff where it is taken over, else how much there is."""
+        if self.as_json:
+            merged = [{"path": one.path, "added": one.added} for one in found.merged]
+            left = [{"path": one.path, "why": one.why, "lines": list(one.lines)} for one in found.conflicts]
+            self._event("templates", merged=merged, conflicts=left, problems=[one.as_json() for one in found.problems])
+            return
+        render.problems("warning", found.problems)
+        if not shown:
+            files = render.count(len(found.merged) + len(found.conflicts), "file")
+            render.talk(f"templates  {files} of the templates changed since the agents were made")
+            render.hint("atomic-agents upgrade --templates --plan")
+            return
+        paths = {one.path for one in found.merged}
+        merged_files = ChangeSet("", tuple(one for one in found.changes if one.path in paths))
+        for line in merged_files.diff(lambda path: blob.data if (blob := opened.store.read(path)) else None):
+            render.say(line)
+        for conflict in found.conflicts:
+            render.notice(f"{conflict.path} stays as it is: {conflict.why}")
+            for line in conflict.lines:
+                render.talk(line)
+            render.hint(conflict.hint)
 
     def snapshot(self, name: str) -> None:
         """The way back, before anything else is written."""

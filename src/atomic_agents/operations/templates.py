@@ -12,18 +12,24 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import NamedTuple
 
+from atomic_agents._schema import CURRENT_SCHEMA_VERSION
 from atomic_agents._version import __version__
-from atomic_agents.core.change import ABSENT, Change, ChangeSet, Put
+from atomic_agents.core.change import ABSENT, Change, ChangeSet, Put, revision
 from atomic_agents.core.document import parse, same
 from atomic_agents.core.errors import AgentMissing, DocumentUnreadable
 from atomic_agents.core.store import Blob
 from atomic_agents.core.values import Problem
+from atomic_agents.migration import apply, history, snapshot
+from atomic_agents.migration.snapshot import Kept
 from atomic_agents.operations import threeway
 from atomic_agents.operations.threeway import Hunk
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.vault import layout, settings
 
 TEMPLATES = ("advisor", "researcher", "writer")
+TAKEN_OVER = "templates taken over"
+"""The outcome in history of a merge."""
+
 _FORMAT = 1
 
 
@@ -117,6 +123,30 @@ def changes(workspace: Workspace) -> TemplateUpgrades:
             every.append(_put(path, origin._replace(package=__version__, files=work.files), blob))
     reason = f"take over what the templates of {__version__} changed"
     return TemplateUpgrades(ChangeSet(reason, tuple(every)), tuple(merged), tuple(conflicts), tuple(problems))
+
+
+def take_over(workspace: Workspace, found: TemplateUpgrades) -> str:
+    """Write what `changes` found, after a snapshot of the files that it changes; returns the snapshot's name.
+
+    Raises:
+        Conflict: a file was edited since; nothing was changed.
+    """
+    now, store = workspace.clock(), workspace.store
+    with apply.quiet(store, workspace.vault.survey().agents):
+        name = snapshot.free_name(store, now, "pre_templates")
+        puts = [change for change in found.changes if isinstance(change, Put) and not layout.is_record(change.path)]
+        there = [(put, blob) for put in puts if (blob := store.read(put.path)) is not None]
+        kept = [
+            Kept(put.path, len(blob.data), 0o644 if blob.mode is None else blob.mode, blob.revision, revision(put.data))
+            for put, blob in there
+        ]
+        added = {put.path: revision(put.data) for put in puts if put.expect == ABSENT}
+        versions = (CURRENT_SCHEMA_VERSION, CURRENT_SCHEMA_VERSION)
+        taken = snapshot.describe(name, now, found.changes.reason, versions, kept, added)
+        snapshot.keep(store, taken, (blob.data for _, blob in there))
+        line = history.line(now, TAKEN_OVER, *versions, snapshot=name)
+        store.apply(ChangeSet(found.changes.reason, (*found.changes, line)))
+    return name
 
 
 class _Work:

@@ -3,6 +3,7 @@
 Line ends do not count as differences: the operator's lines keep theirs, and lines of the other side get the operator's.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 _BOM = "\ufeff"
@@ -27,8 +28,6 @@ class Merge(NamedTuple):
 
 def merge(base: str, mine: bytes, theirs: str) -> Merge:
     """What `theirs` has changed in `base`, taken over into the operator's text."""
-    from merge3 import Merge3  # noqa: PLC0415 - only templates that have changed need it
-
     try:
         text = mine.decode()
     except UnicodeDecodeError:
@@ -40,7 +39,7 @@ def merge(base: str, mine: bytes, theirs: str) -> Merge:
     merged: list[str] = []
     hunks: list[Hunk] = []
     at_was = at_yours = at_new = 0
-    for in_was, end_was, in_yours, end_yours, in_new, end_new in Merge3(was, yours, new).find_sync_regions():
+    for in_was, end_was, in_yours, end_yours, in_new, end_new in _common(was, yours, new):
         before, left, right = was[at_was:in_was], yours[at_yours:in_yours], new[at_new:in_new]
         if right in (before, left):
             merged += own[at_yours:in_yours]
@@ -52,7 +51,34 @@ def merge(base: str, mine: bytes, theirs: str) -> Merge:
         at_was, at_yours, at_new = end_was, end_yours, end_new
     if hunks:
         return Merge(mine, tuple(hunks))
-    return Merge((bom + _joined(merged, ending, ends=text.endswith("\n"))).encode())
+    if merged == own:
+        return Merge(mine)
+    return Merge((bom + _joined(merged, ending, ends=not own or own[-1].endswith("\n"))).encode())
+
+
+def _common(was: list[str], yours: list[str], new: list[str]) -> Iterator[tuple[int, int, int, int, int, int]]:
+    """Where all three texts agree: start and end of each stretch in `was`, in `yours` and in `new`; last, their ends.
+
+    The stretches are those that both sides share with `was`: the first half of the algorithm of diff3, as Khanna, Kunal
+    and Pierce describe it ("A Formal Investigation of Diff3", 2007).
+    """
+    import difflib  # noqa: PLC0415 - 4 ms that only templates that have changed need
+
+    left, right = (
+        difflib.SequenceMatcher(None, was, side, autojunk=False).get_matching_blocks() for side in (yours, new)
+    )
+    at_left = at_right = 0
+    while at_left < len(left) and at_right < len(right):
+        mine, theirs = left[at_left], right[at_right]
+        start, end = max(mine.a, theirs.a), min(mine.a + mine.size, theirs.a + theirs.size)
+        if start < end:
+            in_yours, in_new = mine.b + start - mine.a, theirs.b + start - theirs.a
+            yield start, end, in_yours, in_yours + end - start, in_new, in_new + end - start
+        if mine.a + mine.size < theirs.a + theirs.size:
+            at_left += 1
+        else:
+            at_right += 1
+    yield len(was), len(was), len(yours), len(yours), len(new), len(new)
 
 
 def _lines(text: str) -> list[str]:
@@ -71,5 +97,5 @@ def _joined(lines: list[str], ending: str, *, ends: bool) -> str:
     """The lines as a text, whose last one ends where the operator's did."""
     whole = [line if line.endswith("\n") else line + ending for line in lines]
     if whole and not ends:
-        whole[-1] = whole[-1].removesuffix("\n").removesuffix("\r")
+        whole[-1] = lines[-1].removesuffix("\r\n").removesuffix("\n")
     return "".join(whole)

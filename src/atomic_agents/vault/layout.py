@@ -189,6 +189,11 @@ def template_record(agent: str) -> str:
     return f"{TEMPLATE_RECORDS}/{agent}.json"
 
 
+def is_record(path: str) -> bool:
+    """Whether a document is the record of where an agent came from."""
+    return path.startswith(f"{TEMPLATE_RECORDS}/")
+
+
 def agent_of_record(path: str) -> str:
     """The agent whose `template_record` is at `path`; "" where it is none."""
     inner = path.removeprefix(f"{TEMPLATE_RECORDS}/")
