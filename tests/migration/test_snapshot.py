@@ -153,3 +153,14 @@ def test_refusing_changes_nothing(data: bytes, make_vault: MakeVault, shell: She
     assert done.err.startswith(f"error: {NAME} ")
     assert tree(root, without=(".atomic",)) == before
     assert not (root.parent / "x.md").exists()
+
+
+@pytest.mark.parametrize("name", ["a/b.md", "x" * 99, "x" * 100, "y" * 150, "é/ü.md", "日本/語.md"])
+@pytest.mark.parametrize("size", [0, 1, 600, 8**11])
+def test_a_header_is_what_the_library_makes(name: str, size: int) -> None:
+    info = tarfile.TarInfo(name)
+    info.size, info.mode, info.mtime = size, 0o640, 1_700_000_000
+
+    made = snapshot._header(name, size, 0o640, 1_700_000_000)
+
+    assert made == info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")

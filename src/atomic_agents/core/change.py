@@ -61,10 +61,12 @@ class ChangeSet:
     """Changes that belong together, and why; applied whole or not at all.
 
     Where they are too many for memory, `changes` is a sequence that reads each from a file when it is asked for.
+    `once` promises that no document is changed twice, so that they need be read only once.
     """
 
     reason: str
     changes: Sequence[Change] = field(default=())
+    once: bool = False
 
     def __iter__(self) -> Iterator[Change]:
         return iter(self.changes)

@@ -102,7 +102,7 @@ class Plan:
     def changes_with(self, *more: Change) -> ChangeSet:
         """What applying it does, and `more` together with it."""
         rows: tuple[Planned | Change, ...] = (*self.documents, *more)
-        return ChangeSet(f"migrate from v{self.from_version} to v{self.target}", Rows(rows, self._change))
+        return ChangeSet(f"migrate from v{self.from_version} to v{self.target}", Rows(rows, self._change), once=True)
 
     @property
     def counts(self) -> Mapping[Kind, int]:

@@ -151,7 +151,7 @@ def carry_out(store: Store, draft: Draft, *, now: datetime.datetime, progress: P
     said |= {"only": list(draft.only)} if draft.only else {}
     line = history.line(now, history.ROLLED_BACK, versions[0], versions[1], **said)
     progress("write", 0, count)
-    store.apply(ChangeSet(taken.reason, draft.changes(line)))
+    store.apply(ChangeSet(taken.reason, draft.changes(line), once=True))
     progress("write", count, count)
     return draft.outcome(name)
 

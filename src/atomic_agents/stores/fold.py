@@ -56,18 +56,18 @@ def fold(changes: ChangeSet, read: Callable[[str], Blob | None]) -> Iterator[Ste
         Conflict: expectations that are not met; names every such path, when all the others have been given out.
         PathRefused: a path that must not be written, or a new one that some systems cannot hold.
     """
-    more = _repeats(changes)
+    more = {} if changes.once else _repeats(changes)
     folded: set[str] = set()
     stale: list[str] = []
     for change in changes:
         path = change.path
         if path in folded:
+            if changes.once:
+                raise InternalError(f"{path} is changed twice", context={"path": path})
             continue
-        draft = _Draft(read(path))
-        mine = [change]
-        if path in more:
-            folded.add(path)
-            mine += (changes.changes[number] for number in more[path])
+        draft = _Draft(read(check_writable(path)))
+        folded.add(path)
+        mine = [change, *(changes.changes[number] for number in more.get(path, ()))]
         for one in mine:
             if not draft.meets(one):
                 stale.append(path)
@@ -88,7 +88,7 @@ def _repeats(changes: ChangeSet) -> dict[str, list[int]]:
         if change.path in first:
             more.setdefault(change.path, []).append(number)
         else:
-            first.add(check_writable(change.path))
+            first.add(change.path)
     return more
 
 
