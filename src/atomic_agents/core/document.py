@@ -51,7 +51,7 @@ class Document:
         """Whether the document opens with a front matter block, be it empty."""
         return self.head_line > 0
 
-    @cached_property
+    @property
     def data(self) -> bytes:
         """The document as it stands on disk."""
         return self.text.encode()

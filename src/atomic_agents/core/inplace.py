@@ -19,6 +19,7 @@ _QUOTED = re.compile(r"'(?:[^']|'')*+'|\"[^\"\\]*+\"")
 _SIMPLE_LIST = re.compile(r"\[[^\[\]{}#'\"]*+\]")
 _TAIL = re.compile(r"(?:[ \t]+#[^\r\n]*)?+[ \t]*\r?\n?")
 _COMMENT = re.compile(r"[ \t]#")
+_SPACES = re.compile(r" *")
 
 
 def block(meta: Mapping[str, object], newline: str = "\n") -> str:
@@ -47,7 +48,8 @@ def edit(
     caller reads the result again: where a form is beyond this function, it says something else than was asked.
     """
     lines = text.splitlines(keepends=True)
-    indent = next((_indent(line) for line in lines if not _OPENING.fullmatch(line)), "")
+    first_entry = _OPENING.match(text)
+    indent = _indent(text[first_entry.end() :]) if first_entry else ""
     replacements: dict[Span, list[str]] = {}
     tail: list[str] = []
     for key, value in changed.items():
@@ -70,8 +72,9 @@ def edit(
     return "".join(lines + tail)
 
 
-def _indent(line: str) -> str:
-    return line[: len(line) - len(line.lstrip(" "))]
+def _indent(text: str) -> str:
+    found = _SPACES.match(text)
+    return found[0] if found else ""
 
 
 def _replace(old: list[str], was: object, value: object, newline: str) -> list[str] | None:

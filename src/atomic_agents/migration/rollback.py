@@ -166,6 +166,8 @@ def _made_since(store: Store, described: Snapshot) -> dict[str, set[Revision]]:
     since = _age(described)
     later: list[Snapshot] = []
     for listed in snapshot.listed(store):
+        if listed.name == described.name:
+            continue
         try:
             found = snapshot.manifest(store, listed.name)
         except SnapshotInvalid:

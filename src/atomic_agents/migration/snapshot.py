@@ -83,7 +83,7 @@ def free_name(store: Store, now: datetime.datetime, label: str) -> str:
 def pack(snapshot: Snapshot, contents: Iterable[bytes]) -> bytes:
     """The archive; `contents` are the bytes of `snapshot.files`, in their order. Equal input gives equal bytes."""
     archive = io.BytesIO()
-    taken = int(datetime.datetime.fromisoformat(snapshot.taken).timestamp())
+    taken = _seconds(snapshot)
     with (
         gzip.GzipFile(fileobj=archive, mode="wb", mtime=taken, compresslevel=_LEVEL) as packed,
         io.BufferedWriter(cast("io.RawIOBase", packed), _BUFFER) as tar,
@@ -187,6 +187,9 @@ def unpack(name: str, data: bytes) -> tuple[Snapshot, Contents]:
     Raises:
         SnapshotInvalid: damaged, tampered with, hostile, or not written by this package.
     """
+    found = _as_packed(name, data)
+    if found:
+        return found
     members = _members(name, data)
     snapshot = _manifest(name, next(members, None))
     wanted = {kept.path: kept.sha256 for kept in snapshot.files}
@@ -202,6 +205,41 @@ def unpack(name: str, data: bytes) -> tuple[Snapshot, Contents]:
     if len(contents) < len(wanted):
         raise _invalid(name, "does not hold what its manifest says")
     return snapshot, contents
+
+
+def _as_packed(name: str, data: bytes) -> tuple[Snapshot, Contents] | None:
+    """What `pack` has made, read in a third of the time: every header is the one that the manifest asks for.
+
+    None where anything at all differs; whoever reads it member by member then says what.
+    """
+    contents = Contents()
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed, io.BufferedReader(cast("io.RawIOBase", packed)) as tar:
+            head = tarfile.TarInfo.frombuf(tar.read(tarfile.BLOCKSIZE), "utf-8", "surrogateescape")
+            if head.name != MANIFEST or not head.isreg() or head.size > _MANIFEST_BYTES:
+                return None
+            snapshot = _manifest(name, (MANIFEST, _padded(tar, head.size)))
+            taken = _seconds(snapshot)
+            for kept in snapshot.files:
+                header = _header(kept.path, kept.size, kept.mode, taken)
+                if not _may_hold(kept.path) or kept.size > MAX_BYTES or tar.read(len(header)) != header:
+                    return None
+                content = _padded(tar, kept.size)
+                if kept.path in contents or hashlib.sha256(content).hexdigest() != kept.sha256:
+                    return None
+                contents.add(kept.path, content)
+            return (snapshot, contents) if tar.read() == bytes(2 * tarfile.BLOCKSIZE) else None
+    except (tarfile.TarError, SnapshotInvalid, zlib.error, OSError, EOFError, ValueError, OverflowError):
+        return None
+
+
+def _padded(tar: IO[bytes], size: int) -> bytes:
+    """A member's bytes; the block that they end in is read too."""
+    return tar.read(-(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE)[:size]
+
+
+def _seconds(snapshot: Snapshot) -> int:
+    return int(datetime.datetime.fromisoformat(snapshot.taken).timestamp())
 
 
 def _members(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:
@@ -286,6 +324,11 @@ def manifest(store: Store, name: str) -> Snapshot:
         SnapshotInvalid: as `read`, as far as the manifest goes.
     """
     return _manifest(name, next(_members(name, _data(store, name)), None))
+
+
+def check_there(store: Store, name: str) -> None:
+    """Raise SnapshotInvalid where there is no snapshot of that name."""
+    _data(store, name)
 
 
 def _data(store: Store, name: str) -> bytes:

@@ -179,7 +179,7 @@ def plan_rollback(workspace: Workspace, name: str, progress: Progress = silent) 
 def roll_back(workspace: Workspace, name: str, progress: Progress = silent) -> RolledBack:
     """Put the documents of a snapshot back."""
     workspace.require()
-    snapshot.manifest(workspace.store, snapshot_name(workspace, name))
+    snapshot.check_there(workspace.store, snapshot_name(workspace, name))
     with apply.quiet(workspace.store, workspace.vault.survey().agents):
         draft = plan_rollback(workspace, name, progress)
         return rollback.carry_out(workspace.store, draft, now=workspace.clock(), progress=progress)

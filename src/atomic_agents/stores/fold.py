@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 from atomic_agents.core.change import ABSENT, ANY, Append, Change, ChangeSet, Delete, Put, Revision, revision
@@ -20,7 +19,7 @@ class Undo(ChangeSet):
     __slots__ = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Step:
     """One document before and after; no bytes after is no document. `mode` is asked for where it is new.
 
@@ -30,6 +29,7 @@ class Step:
     path: str
     before: Blob | None
     after: bytes | None
+    after_revision: Revision | None
     mode: int | None = None
     added: bytes = b""
 
@@ -37,11 +37,6 @@ class Step:
     def creates(self) -> bool:
         """Whether there was no document before."""
         return self.before is None
-
-    @cached_property
-    def after_revision(self) -> Revision | None:
-        """The revision of the bytes after; None where there is no document."""
-        return None if self.after is None else revision(self.after)
 
     @property
     def deletes(self) -> bool:
@@ -169,7 +164,8 @@ class _Draft:
         return self.data != (None if self.before is None else self.before.data)
 
     def step(self, path: str) -> Step:
-        return Step(path, self.before, self.data, self.mode, self.added or b"")
+        after = None if self.data is None else revision(self.data)
+        return Step(path, self.before, self.data, after, self.mode, self.added or b"")
 
 
 def _inverse(step: Step) -> Change:
