@@ -477,6 +477,65 @@ def _die_after_commit(store: FolderStore) -> None:
     store.apply(type(apply(store))("a reason", changes))
 
 
+@posix
+class TestAfterACrashAmongMany:
+    """The process dies while it writes over the 20th of many documents; somebody edits; the next opener comes."""
+
+    DIES = """
+import os, sys
+from atomic_agents.core.change import Append, ChangeSet, Put
+from atomic_agents.stores import disk
+from atomic_agents.stores.files import FolderStore
+real, done = disk.overwrite, []
+def overwrite(path, data, *, size):
+    done.append(path)
+    if len(done) == 20:
+        with open(path, "r+b") as file:
+            file.write(data[:5])
+        os.kill(os.getpid(), 9)
+    real(path, data, size=size)
+disk.overwrite = overwrite
+puts = (Put(f"d{n:02}", b"new and longer %d" % n) for n in range(40))
+FolderStore(sys.argv[1]).apply(ChangeSet("many", (*puts, Append("log", "two"))))
+"""
+
+    @pytest.fixture
+    def root(self, root: Path) -> Path:
+        put(FolderStore(root), log="one\n", **{f"d{n:02}": f"old {n}" for n in range(40)})
+        done = subprocess.run([sys.executable, "-c", self.DIES, str(root)], check=False)
+        assert done.returncode == -9
+        assert (root / "d19").read_bytes() == b"new a9"
+        return root
+
+    def test_the_next_opener_finishes_it(self, root: Path) -> None:
+        found = documents(FolderStore(root))
+
+        assert found == {"log": b"one\ntwo\n", **{f"d{n:02}": b"new and longer %d" % n for n in range(40)}}
+        assert litter(root) == []
+
+    def test_what_a_human_wrote_since_is_kept_and_ours_is_set_aside(self, root: Path) -> None:
+        (root / "d03").write_bytes(b"a human's, after ours")
+        (root / "d19").write_bytes(b"a human's, over the torn one")
+        (root / "d30").write_bytes(b"a human's, before ours")
+        (root / "d31").unlink()
+        (root / "log").write_bytes(b"zero\none\n")
+
+        store = FolderStore(root)
+
+        found = documents(store)
+        assert [found[path] for path in ("d03", "d19", "d30")] == [
+            b"a human's, after ours",
+            b"a human's, over the torn one",
+            b"a human's, before ours",
+        ]
+        assert "d31" not in found
+        assert found["log"] == b"zero\none\ntwo\n"
+        assert found["d02"] == b"new and longer 2"
+        kept = {path.name: path.read_bytes() for path in (root / ".atomic/kept").rglob("*") if path.is_file()}
+        assert kept == {f"d{n:02}": b"new and longer %d" % n for n in (3, 19, 30, 31)}
+        assert litter(root) == []
+
+
 @contextmanager
 def readable_by_all(root: Path) -> Iterator[Path]:
     """A copy of the vault that every user can reach and nobody but us can write to."""

@@ -248,6 +248,9 @@ class Batches:
         if place and current is not None and is_between(current.data, images.get(op.old), after):
             mover.overwrite(place.real, after, len(current.data))
             return
+        if place and current is not None and op.added:
+            self._finish_append(place, current.data, op.added)
+            return
         staged = os.path.join(mover.batch, "late")
         disk.write_new(staged, after, mode=None, owner=None, durable=True)
         self._keep(mover, op, staged)
