@@ -31,6 +31,7 @@ MANIFEST = "MANIFEST.json"
 _FORMAT = 1
 _BUFFER = 1 << 20
 _LEVEL = 3
+_ROWS = 500
 # Where a ustar header (POSIX.1-1988) has the name, the size in octal and the sum of its bytes.
 _NAME, _SIZE, _SUM = slice(0, 100), slice(124, 136), slice(148, 156)
 _MOST_OCTAL = 8**11
@@ -108,9 +109,12 @@ def _add_manifest(tar: IO[bytes], snapshot: Snapshot, taken: int) -> None:
     }
     with tempfile.SpooledTemporaryFile(_BUFFER) as manifest:
         manifest.write(json.dumps(head, ensure_ascii=False).encode().removesuffix(b"}") + b', "files": [')
-        for number, kept in enumerate(snapshot.files):
-            row = {"path": kept.path, "size": kept.size, "mode": kept.mode, "sha256": kept.sha256, "after": kept.after}
-            manifest.write((b",\n" if number else b"\n") + json.dumps(row, ensure_ascii=False).encode())
+        for start in range(0, len(snapshot.files), _ROWS):
+            rows = [
+                {"path": kept.path, "size": kept.size, "mode": kept.mode, "sha256": kept.sha256, "after": kept.after}
+                for kept in snapshot.files[start : start + _ROWS]
+            ]
+            manifest.write((b",\n" if start else b"\n") + json.dumps(rows, ensure_ascii=False)[1:-1].encode())
         manifest.write(b"]}\n")
         size = manifest.tell()
         manifest.seek(0)
@@ -146,18 +150,20 @@ def _header(name: str, size: int, mode: int, taken: int) -> bytes:
         info = tarfile.TarInfo(name)
         info.size, info.mode, info.mtime = size, mode, taken
         return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
-    block = bytearray(_nameless(mode, taken))
-    block[: len(plain)] = plain
-    block[_SIZE] = b"%011o\0" % size
-    block[_SUM] = b"%06o\0 " % (sum(block) - sum(block[_SUM]) + ord(" ") * 8)
-    return bytes(block)
+    before_size, after_size, end, total = _nameless(mode, taken)
+    octal = b"%011o\0" % size
+    total += sum(plain) + sum(octal)
+    return b"%b%b%b%b%06o\0 %b" % (plain.ljust(_NAME.stop, b"\0"), before_size, octal, after_size, total, end)
 
 
 @lru_cache(16)
-def _nameless(mode: int, taken: int) -> bytes:
+def _nameless(mode: int, taken: int) -> tuple[bytes, bytes, bytes, int]:
+    """What stands around name, size and sum in a header, and what its bytes come to, the sum counted as spaces."""
     info = tarfile.TarInfo("")
     info.mode, info.mtime = mode, taken
-    return info.tobuf(tarfile.GNU_FORMAT)
+    block = info.tobuf(tarfile.GNU_FORMAT)
+    parts = block[_NAME.stop : _SIZE.start], block[_SIZE.stop : _SUM.start], block[_SUM.stop :]
+    return *parts, sum(map(sum, parts)) + 8 * ord(" ")
 
 
 class Contents(Mapping[str, bytes]):

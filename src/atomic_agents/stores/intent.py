@@ -16,6 +16,7 @@ from atomic_agents.stores.names import folders_above
 from atomic_agents.stores.places import read_bytes
 
 _VERSION: Final = 1
+_ROWS: Final = 500
 _STAGED: Final = re.compile(r"(?:(?:back-)?[0-9]+)?")
 
 
@@ -52,9 +53,10 @@ class Intent:
         """The intent as JSON, in pieces, as there may be a million operations."""
         head = {"version": _VERSION, "reason": self.reason, "folders": self.folders}
         yield json.dumps(head).encode().removesuffix(b"}") + b', "ops": ['
-        for number, op in enumerate(self.ops):
-            row = (*op[:4], base64.b64encode(op.added).decode(), *op[5:])
-            yield (b",\n" if number else b"\n") + json.dumps(row).encode()
+        for start in range(0, len(self.ops), _ROWS):
+            ops = self.ops[start : start + _ROWS]
+            rows = [(*op[:4], base64.b64encode(op.added).decode(), *op[5:]) for op in ops]
+            yield (b",\n" if start else b"\n") + json.dumps(rows)[1:-1].encode()
         yield b"]}\n"
 
 
