@@ -32,8 +32,8 @@ EXIT_CODES: Mapping[int, str] = {
 }
 
 SETTINGS: Mapping[str, str] = {
-    "model.md": "Which model answers and what it may spend. Acted on, but for `warning_thresholds`, `alert_channel`, "
-    "`dedup_body_hash` and `conversation_backend`, which are checked and have no effect yet.",
+    "model.md": "Which model answers and what it may spend. Acted on, but for `alert_channel`, `dedup_body_hash` "
+    "and `conversation_backend`, which are checked and have no effect yet.",
     "tools.md": "What an agent may read and write. The paths are enforced. The whole file is told to the model; "
     "`external_apis`, `hard_nos` and `tool_classes` are nothing more than that yet.",
     "tools.override.md": "In a project's agent: added to the `tools.md` of its role.",
@@ -42,8 +42,9 @@ SETTINGS: Mapping[str, str] = {
     "judges.md": "Who judges what an agent wants to do. Checked; nothing is judged yet.",
     "mandates.md": "Standing permissions. Checked; not applied yet.",
     "serve.md": "How an agent would be served over HTTP. Checked; there is no server yet.",
-    "policy.md": "Limits for the whole vault, at its top. Of its caps and an agent's own the lower one holds; its "
-    "rules on tools and MCP servers are checked and **not enforced yet**.",
+    "policy.md": "Limits for the whole vault, at its top. Of its `cost_caps` and an agent's own the lower one holds; "
+    "its `cost_guardrails` hold for all agents together, unless they are not enabled. Its rules on "
+    "tools and MCP servers are checked and **not enforced yet**.",
 }
 
 Page = Callable[[], Iterator[str]]
@@ -203,6 +204,8 @@ def _defaults() -> Iterator[tuple[str, str]]:
     yield "`cost_guardrails.daily_cap_usd`, `monthly_cap_usd`", "no cap of that kind; 0 lets nothing through"
     yield "`cost_guardrails.daily_cap_action`", f"`{caps.daily_action}`"
     yield "`cost_guardrails.monthly_cap_action`", f"`{caps.monthly_action}`"
+    yield "`cost_guardrails.warning_thresholds`", f"{', '.join(map(str, caps.warning_thresholds))}, and always 1"
+    yield "`cost_guardrails.unknown_price`", f"`{caps.unknown_price}`"
 
 
 def checks_page() -> Iterator[str]:

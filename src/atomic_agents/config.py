@@ -1,5 +1,6 @@
 """One frozen Config: every variable the program reads, named and described here and read once."""
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -34,6 +35,8 @@ VARIABLES = (
     Variable("NO_COLOR", "Set to anything: no colour."),
 )
 
+_SECRET_NAMES = ("KEY", "TOKEN", "SECRET", "PASSWORD")
+_SHORTEST_SECRET = 8
 _LOOPBACK = {
     "ollama": "http://127.0.0.1:11434/v1",
     "lmstudio": "http://127.0.0.1:1234/v1",
@@ -67,6 +70,20 @@ class Config:
             if value := self._environ.get(variable, "").strip():
                 return value
         return self._file_keys().get(provider)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be written down: the keys, and what variables hold whose names end like one.
+
+        Short ones are left out. Each is there also as JSON spells it, and the longest come first, so that one which
+        holds another is blacked out whole.
+        """
+        values = [value for name, value in self._environ.items() if name.upper().endswith(_SECRET_NAMES)]
+        with contextlib.suppress(UsageError):  # who needs a key from the file is told that it cannot be read
+            values += self._file_keys().values()
+        long = {value.strip() for value in values if len(value.strip()) >= _SHORTEST_SECRET}
+        spelled = long | {json.dumps(value, ensure_ascii=False)[1:-1] for value in long}
+        return tuple(sorted(spelled, key=lambda value: (-len(value), value)))
 
     def _file_keys(self) -> dict[str, str]:
         try:

@@ -30,14 +30,18 @@ def test_a_command_that_only_holds_others_prints_its_help(group: str, shell: She
     assert done.out.startswith(f"Usage: atomic-agents {group} [OPTIONS]")
 
 
+GROUPS = ("conversations", "memory", "models", "runs", "snapshots")
+
+
 @pytest.mark.parametrize(
-    "command", [*COMMANDS, "memory list", "memory search", "models list", "snapshots list", "snapshots prune"]
+    "command",
+    [*COMMANDS, "runs show", "memory list", "memory search", "models list", "snapshots list", "snapshots prune"],
 )
 def test_every_command_explains_itself_and_takes_a_root(command: str, shell: Shell) -> None:
     done = shell(*command.split(), "--help")
 
     assert (done.code, done.err) == (0, "")
-    assert "--root, --agents-root PATH" in done.out or command in ("memory", "models", "snapshots")
+    assert "--root, --agents-root PATH" in done.out or command in GROUPS
     assert max(len(line) for line in done.out.splitlines()) <= 100
 
 

@@ -18,6 +18,11 @@ READING = (
     ["migrate", "--status"],
     ["migrate", "--list-snapshots"],
     ["doctor"],
+    ["runs", "list"],
+    ["runs", "show", "last"],
+    ["runs", "show", "caldwell", "--at", "2026-05-15"],
+    ["runs", "verify"],
+    ["cost", "--month", "2026-05"],
 )
 
 

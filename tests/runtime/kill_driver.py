@@ -17,6 +17,10 @@ from typing import Any
 
 from atomic_agents.core.change import ChangeSet, Put
 from atomic_agents.core.model import Answer, Request, ToolCall, Usage
+from atomic_agents.operations import evidence
+from atomic_agents.runtime import replay
+from atomic_agents.runtime.conversation import Talk
+from atomic_agents.runtime.runner import Order
 from atomic_agents.stores import disk
 from atomic_agents.stores.files import FolderStore
 from atomic_agents.testing.scripted import ScriptedModel
@@ -71,7 +75,8 @@ def run_until_killed(root: Path, answered: Path, step: int) -> None:
     workspace = scripted_workspace(FolderStore(root), ScriptedModel(answer, local=False), root=root)
     for name in STEPS:
         setattr(disk, name, partial(dying, getattr(disk, name)))
-    result = run(workspace, "do it")
+    order = Order("do it", key=replay.key("k", work_item="do it"))
+    result = run(workspace, "do it", order=order, talk=Talk("kitchen"))
     assert result.ending == "ok", result
 
 
@@ -90,7 +95,10 @@ def look(root: Path) -> dict[str, Any]:
         "again": len(again),
         "log": [json.loads(line) for line in log.splitlines()],
         "events": [[json.loads(line)["event"] for line in text.split("\n") if line] for text in transcripts],
+        "verdicts": [checked.verdict.state for checked in evidence.verify(workspace)],
+        "kept": [json.loads(path.read_text())["text"] for path in root.glob("caldwell/runs/keys/*.json")],
         "journal": sum(path.read_text().count("<!-- run-") for path in root.glob("caldwell/journal/*/*.md")),
+        "turns": sum(path.read_text().count(" — answered\n") for path in root.glob("caldwell/conversations/*.md")),
         "index": (root / "caldwell/memory/INDEX.md").read_text(),
         "files": [path for path in files if not path.startswith(".atomic/")],
         "ours": [path for path in ours if "/locks/" not in path],

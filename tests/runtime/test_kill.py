@@ -54,15 +54,27 @@ def test_what_was_paid_is_counted_once(attempts: list[dict[str, Any]]) -> None:
         assert cost >= COST * attempt["answers"] - 1e-9, attempt
 
 
-def test_captures_and_journal_are_all_there_or_not_at_all(attempts: list[dict[str, Any]]) -> None:
+def test_captures_journal_and_turn_are_all_there_or_not_at_all(attempts: list[dict[str, Any]]) -> None:
     for attempt in attempts:
         ended = any(line["status"] == "ok" for line in attempt["log"])
         notes = [path for path in attempt["files"] if path.startswith("caldwell/memory/user_")]
         entries = [name for name in ("Fenced", "Called") if f"[{name}]" in attempt["index"]]
 
         assert len(notes) == len(entries) == (2 if ended else 0), attempt
-        assert attempt["journal"] == (1 if ended else 0), attempt
+        assert attempt["journal"] == attempt["turns"] == (1 if ended else 0), attempt
         assert "- [Old](user_old.md) — old" in attempt["index"], attempt
+
+
+def test_an_answer_is_kept_under_its_key_with_the_end_of_its_run_or_not_at_all(attempts: list[dict[str, Any]]) -> None:
+    for attempt in attempts:
+        ended = any(line["status"] == "ok" for line in attempt["log"])
+
+        assert attempt["kept"] == (["First.\n\nDone."] if ended else []), attempt
+
+
+def test_no_transcript_is_taken_for_one_that_was_changed(attempts: list[dict[str, Any]]) -> None:
+    for attempt in attempts:
+        assert attempt["verdicts"] == ["sound"] * len(attempt["events"]), attempt
 
 
 def test_no_litter_is_left(attempts: list[dict[str, Any]]) -> None:
@@ -71,4 +83,4 @@ def test_no_litter_is_left(attempts: list[dict[str, Any]]) -> None:
     for attempt in attempts:
         assert set(attempt["ours"]) <= expected, attempt
         assert not [path for path in attempt["files"] if path.startswith("_runs/") or ".tmp" in path], attempt
-        assert len(attempt["files"]) <= 10, attempt
+        assert len(attempt["files"]) <= 12, attempt

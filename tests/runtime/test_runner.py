@@ -3,7 +3,7 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -275,7 +275,7 @@ def test_a_long_result_is_cut_and_says_so(house: House) -> None:
     read, recalled = house.tool_answers
     assert len(read.text) <= MAX_RESULT
     assert len(recalled.text) <= MAX_RESULT
-    assert read.text.endswith("more characters; ask for less at a time\n</document>")
+    assert re.search(r"… [\d,]+ more characters; call read_note with offset \d+ for them\n</document>$", read.text)
     assert recalled.text.endswith("</document>")
 
 
@@ -534,7 +534,7 @@ def test_a_dry_run_shows_the_prompt_that_the_run_then_sends(house: House) -> Non
     workspace = house.workspace(["done"])
     before = documents(house.store)
 
-    preview = runs.preview(workspace, "caldwell", work_item="hi", model_id=None, trigger="manual")
+    preview = runs.preview(workspace, "caldwell", Order("hi"), model_id=None)
     assert documents(house.store) == before
     run(workspace, "hi")
 
@@ -551,3 +551,46 @@ def test_the_transcript_has_every_effect_before_and_after_it_happens(house: Hous
     assert lines[1]["system"] == list(house.model.requests[0].system)
     assert lines[2]["calls"] == [{"id": "call-1", "name": "recall", "arguments": '{"query": "x"}'}]
     assert lines[5]["captures"] == ["remembered as user_tea.md"]
+
+
+def test_a_run_that_is_stopped_at_its_tools_leaves_no_call_without_an_answer(house: House) -> None:
+    class Stopping:
+        """Stands in front of a store and is stopped at the first note that is opened."""
+
+        def __init__(self, store: FolderStore) -> None:
+            self._store = store
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._store, name)
+
+        def read(self, path: str) -> object:
+            if path.endswith("user_first.md"):
+                raise KeyboardInterrupt
+            return self._store.read(path)
+
+    workspace = house.workspace(
+        [calling(call("remember", 1, **TEA), call("read_note", 2, file="user_first.md"), call("nonsense", 3))]
+    )
+    workspace.store = cast("FolderStore", Stopping(house.store))
+    result = run(workspace, "what is up?")
+    workspace.close()
+
+    called = [json.loads(line) for line in house.read(result.transcript).splitlines() if '"called"' in line]
+    assert result.ending == "interrupted"
+    assert [(event["tool_use_id"], event["failed"]) for event in called] == [
+        ("call-1", False), ("call-2", True), ("call-3", True),
+    ]  # fmt: skip
+
+
+def test_a_note_that_is_revised_keeps_its_former_text_and_what_it_replaces_names_it(house: House) -> None:
+    house.run([calling(call("remember", 1, **TEA), call("remember", 2, **{**TEA, "name": "Cup"})), "noted"])
+    former = house.read("caldwell/memory/user_tea.md")
+    revised = {**TEA, "body": "No tea any more.", "merge_into": "user_tea.md", "supersedes": ["user_cup.md"]}
+
+    house.run([calling(call("remember", 1, **revised)), "revised"])
+
+    (version,) = (house.root / "caldwell/memory/.versions/user_tea").iterdir()
+    assert version.read_text(encoding="utf-8") == former
+    assert "No tea any more." in house.read("caldwell/memory/user_tea.md")
+    assert "- user_cup.md" in house.read("caldwell/memory/user_tea.md")
+    assert "superseded_by: user_tea.md" in house.read("caldwell/memory/user_cup.md")

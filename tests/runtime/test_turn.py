@@ -11,6 +11,7 @@ from atomic_agents.runtime import turn
 from atomic_agents.runtime.states import (
     Answered,
     Ask,
+    AskFailed,
     Assemble,
     Assembled,
     Call,
@@ -22,10 +23,13 @@ from atomic_agents.runtime.states import (
     Failed,
     Phase,
     Refused,
+    Replace,
     Reserve,
     Reserved,
     RunState,
     Started,
+    Wait,
+    Waited,
 )
 
 TOOLS = (ToolSpec("recall", "search", {"type": "object"}),)
@@ -44,7 +48,7 @@ CAPTURE_ONLY = said("```atomic_capture\n{}\n```", shown="", notes=("remembered a
 REFUSED_CAPTURE = said("```atomic_capture\n{\n```", shown="", notes=("not remembered: broken",), refused=True)
 EVENTS: tuple[Event, ...] = (
     Started(), Assembled(("s",), TOOLS), Reserved(), Refused("too dear"), said("done"), Called((RESULT,)), Closed(),
-    Failed(OOPS),
+    Failed(OOPS), AskFailed(OOPS, Decimal(0)), Waited(),
 )  # fmt: skip
 POSSIBLE = {
     (Phase.NEW, Started),
@@ -52,6 +56,10 @@ POSSIBLE = {
     (Phase.RESERVING, Reserved),
     (Phase.RESERVING, Refused),
     (Phase.ASKING, Answered),
+    (Phase.ASKING, AskFailed),
+    (Phase.WAITING, Waited),
+    (Phase.REPLACING, Reserved),
+    (Phase.REPLACING, Refused),
     (Phase.CALLING, Called),
     (Phase.CLOSING, Closed),
     *((phase, Failed) for phase in Phase if phase is not Phase.DONE),
@@ -164,6 +172,16 @@ def test_a_mended_capture_is_no_answer_where_there_was_none_yet() -> None:
     assert (state.text, state.phase) == ("here it is", Phase.CLOSING)
 
 
+def test_a_last_turn_that_only_captures_is_followed_by_one_for_the_answer() -> None:
+    state, effects = play(Reserved(), CAPTURE_ONLY, Reserved(), said("here it is"), most=1)
+    again, over = play(Reserved(), CAPTURE_ONLY, Reserved(), CAPTURE_ONLY, most=1)
+
+    assert isinstance(effects[3], Reserve)
+    assert not effects[3].request.tools
+    assert (state.text, effects[-1], over[-1]) == ("here it is", Close(), Close())
+    assert again.iterations == 2
+
+
 def test_a_model_that_says_nothing_is_not_asked_for_ever() -> None:
     silent = [event for _ in range(turn.MOST_URGES + 1) for event in (Reserved(), said())]
 
@@ -223,6 +241,80 @@ def test_an_interruption_is_not_called_an_error() -> None:
     assert state.ending == "interrupted"
 
 
+def ill(retry_after: float | None = None, *, cost: str = "0", shown: bool = False, took: float = 0.0,
+        luck: float = 1.0) -> AskFailed:  # fmt: skip
+    context = {"retryable": True} | ({} if retry_after is None else {"retry_after": retry_after})
+    return AskFailed(ProviderFailed("overloaded", context=context), Decimal(cost), shown, took, luck)
+
+
+def test_a_failure_that_may_pass_is_asked_again_after_a_wait_that_doubles() -> None:
+    _, effects = play(Reserved(), *[event for _ in range(3) for event in (ill(), Waited(), Reserved())], said("done"))
+
+    assert [effect.seconds for effect in effects if isinstance(effect, Wait)] == [1.0, 2.0, 4.0]
+    assert effects[-1] == Close()
+
+
+@pytest.mark.parametrize(("luck", "seconds"), [(0.0, 0.0), (0.25, 0.25), (1.0, 1.0)])
+def test_luck_spreads_a_wait_from_nothing_to_the_whole(luck: float, seconds: float) -> None:
+    _, effects = play(Reserved(), ill(luck=luck))
+
+    assert effects[-1] == Wait(seconds)
+
+
+@pytest.mark.parametrize(("luck", "seconds"), [(0.0, 20.0), (1.0, 25.0)])
+def test_what_the_provider_wants_is_the_least_that_is_waited(luck: float, seconds: float) -> None:
+    _, effects = play(Reserved(), ill(20.0, luck=luck))
+
+    assert effects[-1] == Wait(seconds)
+
+
+def test_a_question_asked_again_is_the_same_one_and_reserved_anew() -> None:
+    state, effects = play(Reserved(), ill(cost="0.1"), Waited(), Reserved())
+
+    asked = [effect.request for effect in effects if isinstance(effect, Ask)]
+    assert [type(effect) for effect in effects] == [Assemble, Reserve, Ask, Wait, Reserve, Ask]
+    assert asked[0] == asked[1]
+    assert (state.iterations, state.attempt, state.cost) == (1, 2, Decimal("0.1"))
+
+
+def test_tries_are_bounded_and_then_another_model_is_asked_as_often() -> None:
+    again = [event for _ in range(turn.MOST_TRIES - 1) for event in (ill(), Waited(), Reserved())]
+
+    state, effects = play(Reserved(), *again, ill(), Reserved(), *again, ill(), Refused("there is no third"), Closed())
+
+    assert sum(isinstance(effect, Ask) for effect in effects) == 2 * turn.MOST_TRIES
+    assert sum(isinstance(effect, Replace) for effect in effects) == 2
+    assert effects[-2] == Close()
+    assert (state.ending, state.reason) == ("error", "overloaded; there is no third")
+    assert state.failure is not None
+    assert state.failure.exit_status == 7
+
+
+@pytest.mark.parametrize("failed", [ill(3600.0), ill(took=700.0)], ids=["wants an hour", "took too long"])
+def test_what_would_take_too_long_goes_to_the_other_model_at_once(failed: AskFailed) -> None:
+    state, effects = play(Reserved(), failed, Reserved(), said("done"), Closed())
+
+    assert [type(effect) for effect in effects[3:]] == [Replace, Ask, Close, type(None)]
+    assert (state.ending, state.failure, state.text) == ("ok", None, "done")
+
+
+@pytest.mark.parametrize(
+    "failed", [ill(shown=True, cost="0.2"), AskFailed(OOPS, Decimal("0.2"))], ids=["seen", "for good"]
+)
+def test_what_was_seen_or_will_not_pass_is_not_asked_again(failed: AskFailed) -> None:
+    state, effects = play(Reserved(), failed)
+
+    assert effects[-1] == Close()
+    assert (state.ending, state.failure, state.cost) == ("error", failed.error, Decimal("0.2"))
+
+
+def test_each_question_has_its_own_tries() -> None:
+    state, effects = play(Reserved(), ill(), Waited(), Reserved(), said("", CALL), Called((RESULT,)), Reserved(), ill())
+
+    assert effects[-1] == Wait(1.0)
+    assert state.tries == 2
+
+
 answers = st.builds(
     lambda text, calls, shown, notes, refused: said(
         text, *[ToolCall(f"c{n}", "recall", "{}") for n in range(calls)], shown=text if shown else "", notes=notes,
@@ -231,16 +323,17 @@ answers = st.builds(
     st.sampled_from(["", "text", " \n"]), st.integers(0, 2), st.booleans(), st.sampled_from([(), ("noted",)]),
     st.booleans(),
 )  # fmt: skip
-fates = st.lists(st.tuples(answers, st.booleans(), st.sampled_from(["", "", "", "", "fail", "refuse"])), max_size=12)
+happenings = st.sampled_from(["", "", "", "", "fail", "refuse", "ill", "ill"])
+fates = st.lists(st.tuples(answers, st.booleans(), happenings), max_size=12)
 
 
 @settings(deadline=None)
 @given(fates, st.integers(1, 9), st.booleans())
-def test_whatever_happens_a_run_ends_closed_once(
+def test_whatever_happens_a_run_ends_closed_once(  # noqa: C901 - one case for each effect
     fates: list[tuple[Answered, bool, str]], most: int, closing_fails: bool
 ) -> None:
     state, effect = turn.advance(new(most), Started())
-    script, closes, asked, shown = iter(fates), 0, 0, ""
+    script, closes, asked, shown, replaced, ills = iter(fates), 0, 0, "", False, 0
     while effect is not None:
         fate = next(script, (said("at last"), False, ""))
         event: Event
@@ -254,6 +347,13 @@ def test_whatever_happens_a_run_ends_closed_once(
                 event = Assembled(("s",), TOOLS)
             case Reserve():
                 event = Refused("too dear") if fate[2] == "refuse" else Reserved()
+            case Ask() if fate[2] == "ill":
+                event, ills = ill(luck=0.5), ills + 1
+            case Wait():
+                event = Waited()
+            case Replace():
+                event = Refused("") if replaced else Reserved()
+                replaced = True
             case Ask(request):
                 event, asked = fate[0], asked + 1
                 shown += fate[0].shown.strip()
@@ -263,7 +363,8 @@ def test_whatever_happens_a_run_ends_closed_once(
         state, effect = turn.advance(state, event)
 
     assert (state.phase, closes) == (Phase.DONE, 1)
-    assert asked <= most
+    assert asked <= most + 1
+    assert ills <= 2 * turn.MOST_TRIES * most
     assert bool(state.text) == bool(shown)
     answered = {message.call_id for message in state.messages if message.role == "tool"}
     called = {call.id for message in state.messages[:-1] for call in message.calls}

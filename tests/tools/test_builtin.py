@@ -1,5 +1,5 @@
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -87,3 +87,34 @@ def test_long_passages_leave_room_for_each_other_and_stay_fenced() -> None:
 
 def test_without_captures_there_is_no_remember() -> None:
     assert call("remember").text == "there is no tool remember; there are recall, read_note"
+
+
+def test_a_long_note_is_read_to_its_end_part_by_part() -> None:
+    text = "".join(f"line {number:05} <b>\n" for number in range(4000))
+    read, seen, offset = opener(text), "", 0
+
+    while True:
+        part = read(offset)
+        assert len(part) <= MAX_RESULT
+        body, _, rest = part.partition("\n… ")
+        seen += body.split("\n", 1)[1].replace("\n</document>", "") + "\n"
+        if not rest:
+            break
+        offset = int(rest.split("offset ")[1].split()[0])
+
+    numbers = [line.split()[1] for line in seen.splitlines() if line.startswith("line ") and len(line) == 14]
+    assert len(set(numbers)) >= 3990
+    assert numbers[-1] == "03999"
+
+
+def test_a_note_has_nothing_behind_its_end() -> None:
+    with pytest.raises(ValueError, match="and none from 9,999 on"):
+        opener("short")(9999)
+
+
+def opener(body: str) -> Callable[[int], str]:
+    vault = Vault(MemoryStore({"caldwell/memory/user_x.md": f"---\nname: x\n---\n{body}".encode()}))
+    paths = policy("caldwell", ToolSettings())
+    tools = builtin(vault, "caldwell", search=lambda _query, _limit: (), captures=None, paths=paths)
+    read = next(tool for tool in tools if tool.spec.name == "read_note")
+    return lambda offset: read.handle({"file": "user_x.md", "offset": offset})

@@ -1,5 +1,6 @@
 """Whether a request may be made: a pure verdict over caps, what is spent and the most it can cost."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
@@ -14,7 +15,7 @@ _FALLBACK_CEILING = Decimal("1.5")
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What an agent has spent today and this month; `unreadable` names log lines whose cost cannot be told."""
+    """What is spent today and this month; `unreadable` names log lines whose cost cannot be told."""
 
     day: Usd = Decimal(0)
     month: Usd = Decimal(0)
@@ -32,38 +33,57 @@ class Cap:
 
 
 @dataclass(frozen=True, slots=True)
+class Fund:
+    """Money under caps of its own, and what is spent of it; `whose` says so in words: "", or "the vault's"."""
+
+    guardrails: CostGuardrails
+    spent: Spent
+    whose: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The strictest of what the caps say, and why. `unreadable`: what was spent cannot be told."""
 
     action: Action
     reason: str = ""
     unreadable: bool = False
+    whose: str = ""
 
 
-def judge(guardrails: CostGuardrails, spent: Spent, quote: Usd | None, *, critical: bool = False) -> Verdict:
+def judge_all(funds: Iterable[Fund], quote: Usd | None, *, critical: bool = False) -> Verdict:
+    """The strictest of what each fund says to a request that takes from all of them."""
+    verdicts = [judge(fund.guardrails, fund.spent, quote, critical=critical, whose=fund.whose) for fund in funds]
+    return max(verdicts, key=lambda verdict: _STRICTNESS.index(verdict.action), default=Verdict("allow"))
+
+
+def judge(
+    guardrails: CostGuardrails, spent: Spent, quote: Usd | None, *, critical: bool = False, whose: str = ""
+) -> Verdict:
     """Judge a request that can cost up to `quote` (None where no price is known).
 
-    Every period is judged and the strictest action wins. `critical` passes the daily cap only. What cannot be known
-    (a log line, a price) blocks wherever a cap is set.
+    Every period is judged and the strictest action wins. `critical` passes the daily cap only, and that is an alert.
+    What cannot be known (a log line, a price) blocks wherever a cap is set.
     """
     if not guardrails.enabled or quote == 0:
         return Verdict("allow")
     caps = _caps(guardrails, spent, critical=critical)
+    waved = _waved_through(guardrails, spent, quote, whose) if critical else Verdict("allow")
     if not caps:
-        return Verdict("allow")
+        return waved
     if spent.unreadable:
-        return Verdict("skip", f"what was spent cannot be told: {spent.unreadable[0]}", unreadable=True)
+        return Verdict("skip", f"what was spent cannot be told: {spent.unreadable[0]}", unreadable=True, whose=whose)
     if quote is None:
-        return Verdict("skip", "the price of the model is not known, and a cap is set")
+        return Verdict("skip", "the price of the model is not known, and a cap is set", whose=whose)
     passed = [cap for cap in caps if cap.spent + quote > cap.limit]
     if not passed:
-        return Verdict("allow")
+        return waved
     worst = max(passed, key=lambda cap: _STRICTNESS.index(cap.action))
     reason = (
-        f"the {'daily' if worst.period == 'day' else 'monthly'} cap of ${worst.limit:.2f} could be passed: "
+        f"{_named(worst, whose)} could be passed: "
         f"${worst.spent:.4f} is spent and this request can cost up to ${quote:.4f}"
     )
-    return Verdict(worst.action, reason)
+    return Verdict(worst.action, reason, whose=whose)
 
 
 def judge_fallback(guardrails: CostGuardrails, spent: Spent, quote: Usd | None, *, critical: bool = False) -> bool:
@@ -79,6 +99,28 @@ def judge_fallback(guardrails: CostGuardrails, spent: Spent, quote: Usd | None, 
         for cap in _caps(guardrails, spent, critical=critical)
         if cap.action in ceilings
     )
+
+
+def reached(fund: Fund, cost: Usd) -> Iterator[tuple[str, float, str]]:
+    """The highest threshold of each period that is reached once `cost` is spent as well: period, share, in words."""
+    for cap in _caps(fund.guardrails, fund.spent, critical=False):
+        spent = cap.spent + cost
+        shares = [share for share in (*fund.guardrails.warning_thresholds, 1.0) if share > 0]
+        passed = [share for share in shares if cap.limit > 0 and spent >= cap.limit * Decimal(str(share))]
+        if passed and fund.guardrails.enabled:
+            yield cap.period, max(passed), f"{max(passed):.0%} of {_named(cap, fund.whose)} is spent: ${spent:.4f}"
+
+
+def _waved_through(guardrails: CostGuardrails, spent: Spent, quote: Usd | None, whose: str) -> Verdict:
+    limit = guardrails.daily_cap
+    if limit is None or quote is None or spent.day + quote <= limit:
+        return Verdict("allow")
+    cap = Cap("day", limit, spent.day, "alert")
+    return Verdict("alert", f"{_named(cap, whose)} could be passed, as the run is critical", whose=whose)
+
+
+def _named(cap: Cap, whose: str) -> str:
+    return f"{whose or 'the'} {'daily' if cap.period == 'day' else 'monthly'} cap of ${cap.limit:.2f}"
 
 
 def _caps(guardrails: CostGuardrails, spent: Spent, *, critical: bool) -> list[Cap]:

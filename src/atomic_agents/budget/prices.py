@@ -14,6 +14,8 @@ PRICES_FILE = "prices.toml"
 _MILLION = Decimal(1_000_000)
 # What Anthropic asks for writing its cache, the dearest of its kind; the library does not know it for every model.
 _CACHE_WRITE = Decimal("1.25")
+# What the dearest models that are sold by the token have asked for.
+_DEAREST = (Decimal(150), Decimal(600))
 
 
 _FREE = ("embedded:", "local:", "ollama:", "lmstudio:", "llamacpp:", "scripted:")
@@ -47,6 +49,13 @@ class Prices:
         if rates is not None:
             return (usage.input_tokens * rates.input + usage.output_tokens * rates.output) / _MILLION
         return _library_cost(model_id, usage)
+
+    def assumed(self, usage: Usage) -> Usd:
+        """What a request cost at most, where nobody knows the price: as much as with the dearest model."""
+        own = self.own.values()
+        dearest_input = max([_DEAREST[0], *(rates.input for rates in own)])
+        dearest_output = max([_DEAREST[1], *(rates.output for rates in own)])
+        return (usage.input_tokens * dearest_input * _CACHE_WRITE + usage.output_tokens * dearest_output) / _MILLION
 
     def most(self, model_id: str, *, input_tokens: int, output_tokens: int, local: bool = False) -> Usd | None:
         """The most a request can cost: every input token written to the cache, every output token used."""

@@ -2,6 +2,7 @@
 
 import sys
 from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,7 +11,12 @@ from atomic_agents.cli.options import common, json_option, workspace
 from atomic_agents.core.errors import UsageError
 from atomic_agents.core.values import Usd
 from atomic_agents.operations import runs
+from atomic_agents.operations.workspace import Workspace
+from atomic_agents.runtime import replay
 from atomic_agents.runtime.runner import Order, Result
+
+if TYPE_CHECKING:
+    from atomic_agents.runtime.conversation import Talk
 
 _TRIGGERS = ("manual", "cron", "skill", "api")
 
@@ -24,28 +30,36 @@ _TRIGGERS = ("manual", "cron", "skill", "api")
 )
 @click.option("--critical", is_flag=True, help="Pass the daily cap once.")
 @click.option("--max-cost", metavar="USD", help="The most this run may cost.")
+@click.option("--conversation", metavar="ID", help="Go on with a conversation, or begin it; `new` makes an id.")
+@click.option("--idempotency-key", metavar="KEY", help="Ask once: the same key again gives the same answer.")
 @click.option("--no-capture", "--no-write-captures", "no_capture", is_flag=True, help="Remember nothing.")
 @click.option("--no-stream", is_flag=True, help="Print the answer when it is whole.")
 @click.option("--dry-run", is_flag=True, help="Show what would be sent and the most it can cost.")
 @json_option
 @common
 def run_command(
-    agent: str, work_item: str, model: str | None, trigger: str, critical: bool, max_cost: str | None, no_capture: bool,
-    no_stream: bool, dry_run: bool, as_json: bool, root: str | None,
+    agent: str, work_item: str, model: str | None, trigger: str, critical: bool, max_cost: str | None,
+    conversation: str | None, idempotency_key: str | None, no_capture: bool, no_stream: bool, dry_run: bool,
+    as_json: bool, root: str | None,
 ) -> int:  # fmt: skip
     """Run AGENT on a work item. The answer goes to standard output, everything else to standard error."""
     item = _work_item(work_item)
     with workspace(root) as opened:
+        talk = _talk(opened, conversation)
         if dry_run:
-            _show(runs.preview(opened, agent, work_item=item, model_id=model, trigger=trigger), item, as_json=as_json)
+            order = Order(item, trigger, critical, not no_capture)
+            _show(runs.preview(opened, agent, order, model_id=model, talk=talk), as_json=as_json)
             return 0
         streams = sys.stdout.isatty() and not (no_stream or as_json)
-        order = Order(item, trigger, critical, not no_capture, _usd(max_cost))
+        key = _key(idempotency_key, item, model, conversation)
+        order = Order(item, trigger, critical, not no_capture, usd(max_cost), key)
         result = runs.run(
             opened, agent, order, model_id=model,
-            on_text=lambda text: click.echo(text, nl=False) if streams else None, on_notice=render.notice,
+            on_text=lambda text: click.echo(text, nl=False) if streams else None, on_notice=render.notice, talk=talk,
         )  # fmt: skip
-        return _finish(result, as_json=as_json, streamed=streams)
+        if result.replayed and conversation == "new":  # it was begun by the run that answered first
+            talk = None
+        return _finish(result, talk, as_json=as_json, streamed=streams and not result.replayed)
 
 
 @click.command("prompt")
@@ -62,14 +76,11 @@ def prompt_command(
 ) -> None:
     """The exact prompt that a run of AGENT would send now."""
     with workspace(root) as opened:
-        _show(
-            runs.preview(opened, agent, work_item=work_item, model_id=model, trigger=trigger),
-            work_item,
-            as_json=as_json,
-        )
+        _show(runs.preview(opened, agent, Order(work_item, trigger), model_id=model), as_json=as_json)
 
 
-def _show(found: runs.Preview, work_item: str, *, as_json: bool) -> None:
+def _show(found: runs.Preview, *, as_json: bool) -> None:
+    *earlier, asked = found.request.messages
     if as_json:
         sections = [
             {"title": part.title, "tokens": part.tokens, "stable": part.stable, "text": part.text}
@@ -77,27 +88,34 @@ def _show(found: runs.Preview, work_item: str, *, as_json: bool) -> None:
         ]
         most = None if found.most is None else float(found.most)
         render.say_json(
-            {"model": found.model, "most_usd": most, "tokens": found.prompt.tokens, "cut": list(found.prompt.cut),
-             "sections": sections, "work_item": work_item}
+            {"model": found.model, "most_usd": most, "tokens": found.tokens, "cut": list(found.prompt.cut),
+             "sections": sections, "system": list(found.request.system), "work_item": asked.text,
+             "tools": [tool.name for tool in found.request.tools],
+             "messages": [{"role": message.role, "text": message.text} for message in found.request.messages]}
         )  # fmt: skip
         return
     for part in found.prompt.parts:
         render.say(part)
         render.say()
-    if work_item:
-        render.say(f"[work item] {work_item}")
+    for message in earlier:
+        render.say(f"[{message.role}] {message.text}")
+        render.say()
+    if asked.text:
+        render.say(f"[work item] {asked.text}")
     for section in found.prompt.sections:
         render.talk(
             f"{section.tokens:>8,} tokens  {section.title}{'  (cut)' if section.title in found.prompt.cut else ''}"
         )
+    if earlier:
+        render.talk(f"{found.earlier_tokens:>8,} tokens  earlier turns")
     sum_ = "an unknown sum" if found.most is None else render.money(found.most)
-    render.talk(f"{found.prompt.tokens:>8,} tokens in all; {found.model}; one request can cost at most {sum_}")
+    render.talk(f"{found.tokens:>8,} tokens in all; {found.model}; one request can cost at most {sum_}")
 
 
-def _finish(result: Result, *, as_json: bool, streamed: bool) -> int:
+def _finish(result: Result, talk: "Talk | None", *, as_json: bool, streamed: bool) -> int:
     status = result.failure.exit_status if result.failure else 0
     if as_json:
-        render.say_json(_json(result))
+        render.say_json(_json(result) | ({"conversation": talk.id} if talk else {}))
         return status
     if streamed and result.text:
         render.say()
@@ -111,13 +129,17 @@ def _finish(result: Result, *, as_json: bool, streamed: bool) -> int:
         render.error(result.failure)
     tokens = f"{result.input_tokens:,} tokens in, {result.output_tokens:,} out, " if result.input_tokens else ""
     cost, took = render.money(result.cost), render.duration(result.latency_ms)
-    render.talk(f"{result.agent}: {result.ending}, {result.model}, {tokens}{cost}, {took}")
+    if talk is not None:
+        render.talk(f"conversation {talk.id}")
+    ending = "answered before" if result.replayed else result.ending
+    render.talk(f"{result.agent}: {ending}, {result.model}, {tokens}{cost}, {took}")
     return status
 
 
 def _json(result: Result) -> dict[str, object]:
     value: dict[str, object] = {
         "run_id": result.run_id,
+        "replayed": result.replayed,
         "agent": result.agent,
         "status": result.ending,
         "text": result.text,
@@ -133,6 +155,20 @@ def _json(result: Result) -> dict[str, object]:
     return value | ({"error": result.failure.as_json()} if result.failure else {})
 
 
+def _talk(opened: Workspace, conversation: str | None) -> "Talk | None":
+    if conversation is None:
+        return None
+    from atomic_agents.operations import conversations  # noqa: PLC0415 - 3 ms that only a conversation needs
+
+    return conversations.talk(opened, conversation)
+
+
+def _key(name: str | None, item: str, model: str | None, conversation: str | None) -> replay.Key | None:
+    if name is None:
+        return None
+    return replay.key(name, work_item=item, model=model or "", conversation=conversation or "")
+
+
 def _work_item(text: str) -> str:
     item = sys.stdin.read() if text == "-" else text
     if not item.strip():
@@ -142,7 +178,8 @@ def _work_item(text: str) -> str:
     return item.strip()
 
 
-def _usd(text: str | None) -> Usd | None:
+def usd(text: str | None) -> Usd | None:
+    """A sum of money as an option has it."""
     if text is None:
         return None
     try:

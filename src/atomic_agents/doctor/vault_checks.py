@@ -88,7 +88,7 @@ def model(examination: Examination, agent: Agent) -> Iterator[Finding]:
             f"{found.path}: cost_guardrails are enabled and state no cap",
             "add daily_cap_usd and monthly_cap_usd below cost_guardrails",
         )
-    if guardrails.enabled and not examination.priced(settings.model.model):
+    if guardrails.enabled and guardrails.unknown_price == "block" and not examination.priced(settings.model.model):
         message = f"the price of {settings.model.model} is not known, so a run is skipped while a cap is set"
         yield Finding(
             "fail",

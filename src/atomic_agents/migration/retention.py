@@ -24,9 +24,9 @@ class Held:
     revision: Revision = ""
 
     @property
-    def age(self) -> tuple[float, str]:
-        """Greater where it is newer."""
-        return self.taken.timestamp(), self.name
+    def age(self) -> str:
+        """Greater where it is newer; a clock that goes back does not change that."""
+        return self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,26 +163,19 @@ def _made_since(store: Store, described: Snapshot) -> dict[str, set[Revision]]:
     was stopped before it wrote leaves its snapshot too, so every link of the chain counts, not the last alone.
     """
     made = {kept.path: {kept.after} for kept in described.files}
-    since = _age(described)
     later: list[Snapshot] = []
     for listed in snapshot.listed(store):
-        if listed.name == described.name:
+        if listed.name <= described.name:  # taken before it, or itself
             continue
         try:
-            found = snapshot.manifest(store, listed.name)
+            later.append(snapshot.manifest(store, listed.name))
         except SnapshotInvalid:
             continue
-        if _age(found) > since:
-            later.append(found)
-    for one in sorted(later, key=_age):
+    for one in reversed(later):
         for kept in one.files:
             if kept.sha256 in made.get(kept.path, ()):
                 made[kept.path].add(kept.after)
     return made
-
-
-def _age(found: Snapshot) -> tuple[float, str]:
-    return datetime.datetime.fromisoformat(found.taken).timestamp(), found.name
 
 
 def _beside(store: Store, path: str, now: datetime.datetime) -> str:

@@ -29,6 +29,7 @@ from atomic_agents.vault import layout
 
 MANIFEST = "MANIFEST.json"
 _FORMAT = 1
+_TIME = "%Y-%m-%dT%H%M%S"
 _BUFFER = 1 << 20
 _LEVEL = 3
 _ROWS = 500
@@ -75,10 +76,24 @@ class Listed:
 
 
 def free_name(store: Store, now: datetime.datetime, label: str) -> str:
-    """A name in a second that no snapshot has, so that their names sort as they were taken."""
-    while any(True for _ in store.list(layout.snapshot(f"{now:%Y-%m-%dT%H%M%S}_"))):
-        now += datetime.timedelta(seconds=1)
-    return f"{now:%Y-%m-%dT%H%M%S}_{label}.tar.gz"
+    """A name that sorts after every other, so that their order is that in which they were taken, whatever a clock says.
+
+    Where a clock has gone back, or the second is taken, it names the second after the last one.
+    """
+    stamps = (_stamp(one.name) for one in listed(store))
+    last = max((stamp for stamp in stamps if stamp), default=None)
+    if last is not None and f"{now:{_TIME}}" <= f"{last:{_TIME}}":
+        now = last + datetime.timedelta(seconds=1)
+    return f"{now:{_TIME}}_{label}.tar.gz"
+
+
+def _stamp(name: str) -> datetime.datetime | None:
+    """The time in a snapshot's name, in the zone it was taken in; None where there is none that another can follow."""
+    try:
+        found = datetime.datetime.strptime(name.partition("_")[0], _TIME)  # noqa: DTZ007 - the zone is not in the name
+    except ValueError:
+        return None
+    return found if found.year < datetime.MAXYEAR else None
 
 
 def pack(snapshot: Snapshot, contents: Iterable[bytes]) -> bytes:

@@ -1,6 +1,7 @@
 """What an operation works on: a vault, its derived index, the models that can be asked, and a clock."""
 
 import datetime
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,6 +37,7 @@ class Workspace:
     """What the store has repaired since it was opened, for the person at the door."""
     strange: Callable[[], Sequence[tuple[str, str]]]
     find_services: "Callable[[], Services]"
+    sleep: Callable[[float], None] = time.sleep
 
     @cached_property
     def vault(self) -> Vault:

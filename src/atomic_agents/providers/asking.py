@@ -29,10 +29,11 @@ class LibraryModel:
         self._answered: dict[tuple[str, tuple[ToolCall, ...]], ModelResponse] = {}
 
     def ask(self, request: Request, on_text: Callable[[str], None]) -> Answer:
-        """Ask once, streaming. The SDK below retries twice; nothing is retried here.
+        """Ask once, streaming; neither this nor the client below tries again.
 
         Raises:
-            ProviderFailed: context has `status`, `retryable`, and `billable`: whether tokens may have been paid for.
+            ProviderFailed: context has `status`, `retryable`, `billable` (whether tokens may have been paid for) and,
+                where the provider says so, `retry_after` in seconds.
         """
         from concurrent.futures import CancelledError  # noqa: PLC0415 - heavy
 

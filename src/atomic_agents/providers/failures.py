@@ -22,10 +22,16 @@ class Hints:
 
 
 def failed(
-    model_id: str, what: str, *, hint: str = "", status: int | None = None, retryable: bool, billable: bool
-) -> ProviderFailed:
-    """The error `model_id what`; `billable` says whether tokens may have been paid for."""
-    context = {"model": model_id, "status": status, "retryable": retryable, "billable": billable}
+    model_id: str, what: str, *, hint: str = "", status: int | None = None, retryable: bool, billable: bool,
+    retry_after: float | None = None,
+) -> ProviderFailed:  # fmt: skip
+    """The error `model_id what`; `billable` says whether tokens may have been paid for.
+
+    `retry_after` is how many seconds the provider wants to be left alone, None where it does not say.
+    """
+    context: dict[str, object] = {"model": model_id, "status": status, "retryable": retryable, "billable": billable}
+    if retry_after is not None:
+        context["retry_after"] = retry_after
     return ProviderFailed(f"{model_id} {what}", hint=hint, context=context)
 
 
@@ -44,7 +50,8 @@ def translated(model_id: str, error: Exception, hints: Hints, *, streamed: bool)
         hint = "" if sent else hints.unreachable
         return failed(model_id, f"{what}: {_cause(error)}", hint=hint, retryable=True, billable=sent)
     retryable = isinstance(error, theirs.ModelServerError | theirs.ModelUnavailableError | theirs.ModelRateLimitError)
-    return failed(model_id, f"failed: {_short(str(error))}", retryable=retryable, billable=True)
+    wait = getattr(error, "retry_after", None)
+    return failed(model_id, f"failed: {_short(str(error))}", retryable=retryable, billable=True, retry_after=wait)
 
 
 def _refused(model_id: str, error: "ModelHTTPError", hints: Hints, *, streamed: bool) -> ProviderFailed:
@@ -66,7 +73,9 @@ def _refused(model_id: str, error: "ModelHTTPError", hints: Hints, *, streamed: 
     quota = isinstance(error, theirs.ModelQuotaExceededError)
     retryable = not quota and (status in {408, 409, 429} or status >= 500)
     what = f"answered {status}: {_said(error.body) or _short(str(error.__cause__ or error))}"
-    return failed(model_id, what, hint=hint, status=status, retryable=retryable, billable=streamed)
+    return failed(
+        model_id, what, hint=hint, status=status, retryable=retryable, billable=streamed, retry_after=error.retry_after
+    )
 
 
 def _said(body: object) -> str:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 300.0
 
+_RETRIES = 0  # every attempt is reserved, recorded and counted by the loop, so no client makes one of its own
+
 _OURS = "atomic-agents-stack"
 _THEIRS = "pydantic-ai-slim"
 _ANTHROPIC_URL = "https://api.anthropic.com"
@@ -142,7 +144,9 @@ def openai_client(base_url: str, key: str) -> "AsyncOpenAI":
     def make() -> "tuple[AsyncOpenAI, Close]":
         timeout = openai.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
         http = openai.DefaultAsyncHttpxClient(base_url=base_url, trust_env=_trusts(base_url), timeout=timeout)
-        client = openai.AsyncOpenAI(base_url=base_url, api_key=key, timeout=timeout, http_client=http)
+        client = openai.AsyncOpenAI(
+            base_url=base_url, api_key=key, timeout=timeout, http_client=http, max_retries=_RETRIES
+        )
         return client, client.close
 
     return background().keep(("openai", base_url, key), make)
@@ -155,7 +159,9 @@ def anthropic_client(base_url: str, key: str) -> "AsyncAnthropic":
     def make() -> "tuple[AsyncAnthropic, Close]":
         timeout = anthropic.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
         http = anthropic.DefaultAsyncHttpxClient(base_url=base_url, trust_env=_trusts(base_url), timeout=timeout)
-        client = anthropic.AsyncAnthropic(api_key=key, base_url=base_url, timeout=timeout, http_client=http)
+        client = anthropic.AsyncAnthropic(
+            api_key=key, base_url=base_url, timeout=timeout, http_client=http, max_retries=_RETRIES
+        )
         return client, client.close
 
     return background().keep(("anthropic", base_url, key), make)
@@ -213,6 +219,9 @@ def _other(family: str, model: str, *, key: str) -> "tuple[Engine, Close]":
     try:
         engine = infer_model(full, provider)
         background().submit(engine.__aenter__()).result()
+        client = getattr(engine, "client", None)
+        if client is not None and hasattr(client, "max_retries"):
+            client.max_retries = _RETRIES
     except UserError as error:
         raise CredentialMissing(f"{full}: {error}", hint=_ways_out(family), context={"model": full}) from error
     except ImportError as error:

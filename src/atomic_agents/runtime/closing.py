@@ -9,6 +9,7 @@ from atomic_agents.core.change import ABSENT, Change, ChangeSet, Put
 from atomic_agents.core.errors import AtomicAgentsError, Conflict
 from atomic_agents.core.values import Usd
 from atomic_agents.memory.lifecycle import Captures
+from atomic_agents.runtime import replay
 from atomic_agents.runtime.purse import Purse
 from atomic_agents.runtime.states import RunState
 from atomic_agents.runtime.transcript import Transcript, run_record
@@ -18,6 +19,14 @@ from atomic_agents.vault.vault import Vault
 
 _TRIES = 6
 _PAUSE = 0.02  # seconds, longer each time
+
+Also = Callable[[RunState, Mapping[str, object]], Sequence[Change]]
+"""Further changes of a run that ends, from its state and its log line."""
+
+
+def nothing_else(_state: RunState, _record: Mapping[str, object]) -> Sequence[Change]:
+    """No further changes."""
+    return ()
 
 
 @dataclass
@@ -32,7 +41,11 @@ class Closing:
     captures: Captures
     started: Mapping[str, object]
     clock: Callable[[], datetime.datetime]
+    key: replay.Key | None = None
+    journals: bool = True
+    also: Also = nothing_else
     closed: bool = False
+    undo: ChangeSet | None = None
 
     def close(self, state: RunState, tool_calls: Sequence[Mapping[str, object]], latency_ms: float) -> None:
         """Write notes, index, journal, transcript and the log line as one change set.
@@ -46,7 +59,8 @@ class Closing:
 
         def whole() -> tuple[Sequence[Change], Mapping[str, object]]:
             record = self._record(state, tool_calls, latency_ms)
-            return (*self.captures.changes(), *self._journal(state, record)), record
+            changes = (*self.captures.changes(), *self._journal(state, record), *self._kept(state))
+            return (*changes, *self.also(state, record)), record
 
         try:
             self._close(whole)
@@ -67,7 +81,7 @@ class Closing:
             try:
                 changes, record = build()
                 changes = (*changes, *self.transcript.closing(self.clock(), record))
-                self.vault.store.apply(ChangeSet(f"end {self.transcript.run_id}", changes))
+                self.undo = self.vault.store.apply(ChangeSet(f"end {self.transcript.run_id}", changes))
             except Conflict:
                 if self._is_closed():
                     self.closed = True
@@ -120,9 +134,19 @@ class Closing:
             "error": f"{state.failure.code}: {state.failure.message}" if state.failure else None,
         }
 
+    def _kept(self, state: RunState) -> Sequence[Change]:
+        """The answer under its idempotency key; a run that ended otherwise leaves the key free."""
+        if self.key is None or state.ending != "ok":
+            return ()
+        kept = replay.keep(
+            self.agent, self.key, run_id=self.transcript.run_id, now=self.clock(), model=self.purse.model.id,
+            text=state.text, captures=self.captures.outcomes, secrets=self.transcript.secrets,
+        )  # fmt: skip
+        return (kept,)
+
     def _journal(self, state: RunState, record: Mapping[str, object]) -> Sequence[Change]:
         """What the run did, in its agent's journal; one that was skipped before it asked anything did nothing."""
-        if state.ending == "skipped" and not state.asked:
+        if not self.journals or (state.ending == "skipped" and not state.asked):
             return ()
         now = self.clock()
         path = layout.journal_day(self.agent, now.date())

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from atomic_agents.core.document import Document
 from atomic_agents.core.errors import AtomicAgentsError
+from atomic_agents.core.model import Message
 from atomic_agents.memory.fence import fence
 from atomic_agents.memory.search import MemoryIndex
 from atomic_agents.vault import layout, note
@@ -71,6 +72,11 @@ def estimate(text: str) -> int:
     """Tokens of a text by the rule of thumb of four bytes a token: a little high for English, about right elsewhere."""
     size = len(text) if text.isascii() else len(text.encode(errors="replace"))
     return (size + 3) // 4
+
+
+def said(earlier: Sequence[Message], work_item: str) -> str:
+    """Everything that stands below the prompt: what was said before, and the work item."""
+    return "".join(message.text for message in earlier) + work_item
 
 
 def assemble(

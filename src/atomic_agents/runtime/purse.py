@@ -2,19 +2,20 @@
 
 import datetime
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from atomic_agents.budget import ledger, limits
 from atomic_agents.budget.ledger import SumCache
 from atomic_agents.budget.prices import Prices
-from atomic_agents.core.errors import AtomicAgentsError
+from atomic_agents.core.errors import AtomicAgentsError, ProviderFailed
 from atomic_agents.core.model import Model, Request, Usage
 from atomic_agents.core.store import Store
 from atomic_agents.core.values import Usd
+from atomic_agents.runtime.pool import Pool
 from atomic_agents.runtime.states import Refused, Reserved
-from atomic_agents.vault.settings import CostGuardrails
+from atomic_agents.vault.settings import UNKNOWN_PRICES, CostGuardrails
 
 _TOOLS_OVERHEAD = 600  # tokens that providers add to explain the use of tools
 _MESSAGE_OVERHEAD = 8
@@ -22,7 +23,10 @@ _MESSAGE_OVERHEAD = 8
 
 @dataclass
 class Purse:
-    """What a run may spend and has spent. The agent's lock makes a verdict hold until the money is spent."""
+    """What a run may spend and has spent.
+
+    The agent's lock makes a verdict hold until the money is spent, `pool` does so for the money of all agents.
+    """
 
     store: Store
     agent: str
@@ -35,6 +39,7 @@ class Purse:
     critical: bool
     max_cost: Usd | None
     warn: Callable[[str], None]
+    pool: Pool
     fell_back: bool = False
     quote: Usd = field(default=Decimal(0))
     """The most that the request under way can cost."""
@@ -43,32 +48,60 @@ class Purse:
     estimated: bool = False
     unreadable: str = ""
     """The log line that keeps a cap from being judged, "" where there is none."""
+    unpriced: bool = False
+    """Whether it is that nobody knows the price which forbids a request."""
+    shared: bool = False
+    """Whether it is a cap of all agents together."""
+    _funds: tuple[limits.Fund, ...] = ()
 
     def reserve(self, request: Request, paid: Usd) -> Reserved | Refused:
-        """Judge the most that `request` can cost, `paid` being what this run has cost so far."""
+        """Judge the most that `request` can cost and set it aside, `paid` being what this run has cost so far."""
         quote = self._most(self.model, request)
         if refused := self._over_the_runs_own(quote, paid):
             return refused
-        spent = limits.Spent()
-        if self.guardrails.enabled and quote != 0:
-            logged = ledger.spent(self.store, self.agent, self.today(), self.sums)
-            spent = limits.Spent(logged.day + paid, logged.month + paid, logged.unreadable)
-        verdict = limits.judge(self.guardrails, spent, quote, critical=self.critical)
+        if quote == 0:
+            self._funds = ()
+            return self._set_aside(quote)
+        with self.pool.locked():
+            self._funds = tuple(self._spent(paid))
+            verdict = limits.judge_all(self._funds, quote, critical=self.critical)
+            if verdict.action in ("allow", "alert"):
+                if verdict.reason:
+                    self.warn(verdict.reason)
+                return self._set_aside(quote)
         if verdict.action == "fallback":
-            return self._fall_back(request, spent, paid, verdict.reason)
-        if verdict.action == "skip":
-            self.unreadable = spent.unreadable[0] if verdict.unreadable else ""
-            return Refused(verdict.reason)
-        if verdict.action == "alert":
-            self.warn(verdict.reason)
-        self.quote = quote or Decimal(0)
-        return Reserved()
+            return self._fall_back(request, paid, verdict.reason)
+        unreadable = [line for fund in self._funds for line in fund.spent.unreadable]
+        self.unreadable = unreadable[0] if verdict.unreadable else ""
+        self.unpriced, self.shared = quote is None, verdict.whose != ""
+        return Refused(verdict.reason)
+
+    def replace(self, request: Request, paid: Usd) -> Reserved | Refused:
+        """Let the fallback model answer where the other cannot, under the same caps."""
+        failed = self.model.id
+        try:
+            fallback = None if self.fell_back else self.open_fallback()
+        except ProviderFailed as error:
+            return Refused(f"the fallback model cannot be asked: {error.message}")
+        if fallback is None or fallback.id == failed:
+            return Refused("")
+        before = self.model
+        self.model, self.fell_back = fallback, True
+        verdict = self.reserve(request, paid)
+        if isinstance(verdict, Refused):
+            self.model, self.fell_back = before, False
+            return Refused(f"the fallback model is not asked: {verdict.reason}")
+        self.warn(f"{failed} kept failing; {fallback.id} answers instead")
+        return verdict
 
     def paid_for(self, usage: Usage) -> Usd:
         """What an answer cost; nothing, with a warning, where nobody knows the price."""
         cost = self.prices.cost(self.model.id, usage, local=self.model.local)
         if cost is None:
+            cost = self._assumed(self.model, usage)
+        if cost is None:
             self.warn(f"the price of {self.model.id} is not known; this run counts as $0 until prices.toml states it")
+        self._say_thresholds(cost or Decimal(0))
         return cost or Decimal(0)
 
     def failed(self, error: BaseException, *, begun: bool) -> Usd:
@@ -77,6 +110,7 @@ class Purse:
             isinstance(error, AtomicAgentsError) and bool(error.context.get("billable"))
         )
         self.lost = self.quote if begun or billable else Decimal(0)
+        self._say_thresholds(self.lost)
         self.estimated = self.estimated or self.lost > 0
         return self.lost
 
@@ -86,7 +120,30 @@ class Purse:
         most = "an unknown sum" if quote is None else f"${paid + quote:.4f}"
         return Refused(f"the run could cost {most} and --max-cost is ${self.max_cost}")
 
-    def _fall_back(self, request: Request, spent: limits.Spent, paid: Usd, reason: str) -> Reserved | Refused:
+    def _spent(self, paid: Usd) -> Iterator[limits.Fund]:
+        """What is spent of each fund that has caps, with what this run has cost so far."""
+        if self.guardrails.enabled:
+            found = ledger.spent(self.store, self.agent, self.today(), self.sums)
+            yield limits.Fund(self.guardrails, _and(found, paid))
+        if self.pool.guardrails.enabled:
+            yield limits.Fund(self.pool.guardrails, _and(self.pool.spent(self.today()), paid), "the vault's")
+
+    def _set_aside(self, quote: Usd | None) -> Reserved:
+        self.quote = quote or Decimal(0)
+        self.pool.reserve(self.quote)
+        return Reserved()
+
+    def _say_thresholds(self, cost: Usd) -> None:
+        """Say once for each period and threshold that it is reached; the index, which is not the truth, remembers."""
+        for fund in self._funds if cost > 0 else ():
+            for period, share, words in limits.reached(fund, cost):
+                day = self.today().isoformat()
+                key = f"told/{fund.whose or self.agent}/{day if period == 'day' else day[:7]}/{share}"
+                if self.sums.spend(key, "") is None:
+                    self.sums.keep_spend(key, "", cost, "")
+                    self.warn(words)
+
+    def _fall_back(self, request: Request, paid: Usd, reason: str) -> Reserved | Refused:
         """Use the cheaper model up to one and a half times the cap; beyond that, or without one, skip."""
         fallback = self.model if self.fell_back else self.open_fallback()
         if fallback is None:
@@ -94,17 +151,42 @@ class Purse:
         quote = self._most(fallback, request)
         if refused := self._over_the_runs_own(quote, paid):
             return refused
-        if quote is None or not limits.judge_fallback(self.guardrails, spent, quote, critical=self.critical):
-            return Refused(f"{reason}; the fallback model could pass 1.5 times the cap")
-        if not self.fell_back:
-            self.warn(f"{reason}; {fallback.id} answers instead")
-        self.model, self.fell_back, self.quote = fallback, True, quote
-        return Reserved()
+        with self.pool.locked():
+            self._funds = tuple(self._spent(paid))
+            for fund in self._funds:
+                if not limits.judge_fallback(fund.guardrails, fund.spent, quote, critical=self.critical):
+                    return Refused(f"{reason}; the fallback model could pass 1.5 times the cap")
+            if not self.fell_back:
+                self.warn(f"{reason}; {fallback.id} answers instead")
+            self.model, self.fell_back = fallback, True
+            return self._set_aside(quote)
 
     def _most(self, model: Model, request: Request) -> Usd | None:
         if model.local:
             return Decimal(0)
-        return self.prices.most(model.id, input_tokens=most_tokens(request), output_tokens=request.max_output_tokens)
+        tokens = most_tokens(request)
+        found = self.prices.most(model.id, input_tokens=tokens, output_tokens=request.max_output_tokens)
+        return self._assumed(model, Usage(tokens, request.max_output_tokens)) if found is None else found
+
+    def _assumed(self, model: Model, usage: Usage) -> Usd | None:
+        """What is taken for the price of a model that nobody knows, None where that forbids to ask it."""
+        stated = [self.guardrails.unknown_price]
+        stated += [self.pool.guardrails.unknown_price] if self.pool.guardrails.enabled else []
+        match min(stated, key=UNKNOWN_PRICES.index):
+            case "free":
+                self.warn(f"the price of {model.id} is not known, and counts as $0: unknown_price is free")
+                return Decimal(0)
+            case "assume-max":
+                self.warn(
+                    f"the price of {model.id} is not known, and counts as the dearest: unknown_price is assume-max"
+                )
+                return self.prices.assumed(usage)
+            case _:
+                return None
+
+
+def _and(spent: limits.Spent, paid: Usd) -> limits.Spent:
+    return limits.Spent(spent.day + paid, spent.month + paid, spent.unreadable)
 
 
 def most_tokens(request: Request) -> int:

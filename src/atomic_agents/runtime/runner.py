@@ -1,24 +1,29 @@
 """Performs the effects of a run, records each before and after it happens, and closes the run exactly once."""
 
 import datetime
+import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from atomic_agents.budget.prices import Prices
-from atomic_agents.core.errors import AtomicAgentsError, BudgetExceeded, InternalError, RunInterrupted
-from atomic_agents.core.model import Answer, Message, Model, Request
+from atomic_agents.core.change import ChangeSet
+from atomic_agents.core.errors import AtomicAgentsError, BudgetExceeded, InternalError, ProviderFailed, RunInterrupted
+from atomic_agents.core.model import Answer, Message, Model, Request, ToolCall
 from atomic_agents.core.values import Usd
 from atomic_agents.guard.paths import PathPolicy
 from atomic_agents.memory.blocks import CaptureFilter, split_blocks
 from atomic_agents.memory.lifecycle import Captures, Outcome
 from atomic_agents.memory.search import MemoryIndex
 from atomic_agents.runtime import prompt, turn
-from atomic_agents.runtime.closing import Closing
+from atomic_agents.runtime.closing import Also, Closing, nothing_else
+from atomic_agents.runtime.pool import Pool
 from atomic_agents.runtime.purse import Purse
+from atomic_agents.runtime.replay import Key
 from atomic_agents.runtime.states import (
     Answered,
     Ask,
+    AskFailed,
     Assemble,
     Assembled,
     Call,
@@ -28,13 +33,16 @@ from atomic_agents.runtime.states import (
     Ending,
     Event,
     Failed,
+    Replace,
     Reserve,
     RunState,
     Started,
+    Wait,
+    Waited,
 )
 from atomic_agents.runtime.transcript import Transcript
 from atomic_agents.tools.builtin import builtin
-from atomic_agents.tools.tool import Tool, ToolResult, answer
+from atomic_agents.tools.tool import Tool, ToolResult, answers
 from atomic_agents.vault import layout
 from atomic_agents.vault.persona import Mode
 from atomic_agents.vault.vault import Agent, AgentSettings, Vault
@@ -52,6 +60,7 @@ class Order:
     critical: bool = False
     capture: bool = True
     max_cost: Usd | None = None
+    key: Key | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +81,7 @@ class Result:
     warnings: tuple[str, ...]
     transcript: str
     failure: AtomicAgentsError | None = None
+    replayed: bool = False
 
 
 @dataclass
@@ -91,25 +101,37 @@ class Runner:
     order: Order
     run_id: str
     on_text: Callable[[str], None]
+    earlier: tuple[Message, ...] = ()
+    """What was said before in the conversation that this run goes on with, oldest first."""
+    plain: tuple[str, ...] | None = None
+    """What the model is told instead of the agent's own prompt; such a run has no tools and no journal."""
+    also: Also = nothing_else
+    secrets: tuple[str, ...] = ()
+    sleep: Callable[[float], None] = time.sleep
     _warnings: list[str] = field(default_factory=list)
     _tool_calls: list[dict[str, object]] = field(default_factory=list)
     _tools: tuple[Tool, ...] = ()
+    _sections: tuple[prompt.Section, ...] = ()
 
     def __post_init__(self) -> None:
         now, work_item = self.clock(), _sound(self.order.work_item)
         self.order = replace(self.order, work_item=work_item)
         captures = Captures(self.vault, self.agent.name, self.paths, now.date(), work_item)
+        pool = Pool(self.vault.store, self.settings.model.shared, self.run_id, self.memory, self._set_aside)
         self._purse = Purse(
             self.vault.store, self.agent.name, self.settings.model.guardrails, self.prices, self.memory, self.model,
             self.open_fallback, lambda: self.clock().date(), self.order.critical, self.order.max_cost,
-            self._warnings.append,
+            self._warnings.append, pool,
         )  # fmt: skip
         started = {"agent": self.agent.name, "model": self.model.id, "trigger": self.order.trigger,
                    "work_item": work_item, "critical": self.order.critical}  # fmt: skip
-        self._transcript = Transcript(self.vault.store, self.agent.name, self.run_id, [])
+        if self.order.key:
+            started["idempotency_key"] = self.order.key.name
+        self._transcript = Transcript(self.vault.store, self.agent.name, self.run_id, [], self.secrets)
         self._closing = Closing(
-            self.vault, self.agent.name, self.mode, self._purse, self._transcript, captures, started, self.clock
-        )
+            self.vault, self.agent.name, self.mode, self._purse, self._transcript, captures, started, self.clock,
+            self.order.key, self.plain is None, self.also,
+        )  # fmt: skip
 
     def run(self) -> Result:
         """Go from start to end; failures end the run and are part of the result, they are not raised."""
@@ -134,8 +156,12 @@ class Runner:
                     return self._purse.reserve(request, state.cost)
                 case Ask(request):
                     return self._ask(request, state)
+                case Wait(seconds):
+                    return self._wait(seconds, state)
+                case Replace(request):
+                    return self._purse.replace(request, state.cost)
                 case Call(calls):
-                    return Called(tuple(self._called(answer(self._tools, call)) for call in calls))
+                    return self._call(calls)
                 case _:
                     self._closing.close(state, self._tool_calls, _milliseconds(begun))
                     return Closed()
@@ -148,7 +174,14 @@ class Runner:
             wrapped.__cause__ = error
             return Failed(wrapped)
 
+    @property
+    def undo(self) -> ChangeSet | None:
+        """What takes the run's last change set back; None where there is none."""
+        return self._closing.undo
+
     def _assemble(self) -> Event:
+        if self.plain is not None:
+            return Assembled(self.plain, ())
         agent = self.agent.name
         self.memory.refresh(agent)
         captures = self._closing.captures if self.order.capture else None
@@ -162,14 +195,16 @@ class Runner:
         )
         found = prompt.assemble(
             self.vault, self.agent, self.settings, self.memory, now=self.clock(), trigger=self.order.trigger,
-            tool_names=tuple(tool.spec.name for tool in self._tools), work_item=self.order.work_item,
+            tool_names=tuple(tool.spec.name for tool in self._tools),
+            work_item=prompt.said(self.earlier, self.order.work_item),
         )  # fmt: skip
         self._warn_of(found)
-        return Assembled(found.parts, tuple(tool.spec for tool in self._tools))
+        self._sections = found.sections
+        return Assembled(found.parts, tuple(tool.spec for tool in self._tools), self.earlier)
 
     def _warn_of(self, found: prompt.Prompt) -> None:
         most = self.settings.model.max_input_tokens
-        tokens = found.tokens + prompt.estimate(self.order.work_item)
+        tokens = found.tokens + prompt.estimate(prompt.said(self.earlier, self.order.work_item))
         if found.cut:
             self._warnings.append(f"left out to keep within {most:,} tokens: {', '.join(found.cut)}")
         if tokens > most:
@@ -184,24 +219,44 @@ class Runner:
     def _ask(self, request: Request, state: RunState) -> Event:
         model = self._purse.model
         facts: dict[str, object] = {"iteration": state.iterations, "model": model.id, "quote": self._purse.quote}
-        if state.iterations == 1:
+        if state.attempt > 1:
+            facts["attempt"] = state.attempt
+        elif state.iterations == 1:
             facts |= {"system": request.system, "tools": [tool.name for tool in request.tools]}
+            facts["sections"] = [{"title": part.title, "tokens": part.tokens} for part in self._sections]
         self._transcript.record("asking", self.clock(), **facts, messages=[_message(m) for m in request.messages[-3:]])
         streamed: list[str] = []
-        shown = CaptureFilter(_apart(self.on_text) if state.text else self.on_text)
+        seen = _Seen(_apart(self.on_text) if state.text else self.on_text)
+        shown = CaptureFilter(seen.show)
 
         def pass_on(text: str) -> None:
             streamed.append(text)
             shown.feed(text)
 
+        begun = time.monotonic()
         try:
             found = model.ask(request, pass_on)
         except BaseException as error:
             cost = self._purse.failed(error, begun=bool(streamed))
-            self._transcript.record("failed", self.clock(), error=str(error), cost=cost, partial="".join(streamed))
-            raise
+            self._transcript.record(
+                "failed", self.clock(), error=str(error), cost=cost, partial="".join(streamed), attempt=state.attempt
+            )
+            if not isinstance(error, ProviderFailed):
+                raise
+            self._purse.lost = Usd(0)  # the state has it from here on
+            luck = random.random()  # noqa: S311 - it spreads waits, and guards nothing
+            return AskFailed(error, cost, shown=seen.anything, took=time.monotonic() - begun, luck=luck)
         shown.finish()
         return self._answered(replace(found, text=_sound(found.text)))
+
+    def _set_aside(self, quote: Usd) -> None:
+        self._transcript.record("reserved", self.clock(), quote=quote)
+
+    def _wait(self, seconds: float, state: RunState) -> Event:
+        self._transcript.record("waiting", self.clock(), seconds=round(seconds, 3), attempt=state.attempt)
+        self._warnings.append(f"{self._purse.model.id} failed and was asked again; the transcript says why")
+        self.sleep(seconds)
+        return Waited()
 
     def _answered(self, found: Answer) -> Event:
         cost = self._purse.lost = self._purse.paid_for(found.usage)  # lost, until it is in the state
@@ -217,6 +272,18 @@ class Runner:
         refused = any(outcome.became == "rejected" for outcome in outcomes)
         return Answered(found, cost, text, tuple(outcome.message for outcome in outcomes), refused)
 
+    def _call(self, calls: Sequence[ToolCall]) -> Event:
+        """Call the tools; where the run is stopped meanwhile, what has no answer yet is told so in the transcript."""
+        results: list[Message] = []
+        try:
+            for result in answers(self._tools, calls):
+                results.append(self._called(result))  # noqa: PERF401 - what came before an interruption counts
+        except (KeyboardInterrupt, SystemExit):
+            for call in calls[len(results) :]:
+                self._called(ToolResult(call, "the run was stopped before this was answered", failed=True))
+            raise
+        return Called(tuple(results))
+
     def _called(self, result: ToolResult) -> Message:
         facts: dict[str, object] = {"tool_name": result.call.name, "tool_use_id": result.call.id}
         self._tool_calls.append(facts | ({"error": result.text} if result.failed else {}))
@@ -227,7 +294,7 @@ class Runner:
     def _result(self, state: RunState, begun: float) -> Result:
         agent, failure = self.agent.name, state.failure
         if state.ending == "skipped":
-            failure = BudgetExceeded(state.reason, hint=_skip_hint(agent, self.settings, self._purse.unreadable))
+            failure = BudgetExceeded(state.reason, hint=_skip_hint(agent, self.settings, self._purse))
         transcript = layout.run_transcript(agent, self.run_id) if self._closing.closed else layout.open_run(self.run_id)
         return Result(
             run_id=self.run_id,
@@ -247,9 +314,25 @@ class Runner:
         )
 
 
-def _skip_hint(agent: str, settings: AgentSettings, unreadable: str) -> str:
-    if unreadable:
-        return f"correct or remove that line, in a text editor: {unreadable.partition(' ')[0]}"
+@dataclass
+class _Seen:
+    """Passes text on, and knows whether there was any."""
+
+    pass_on: Callable[[str], None]
+    anything: bool = False
+
+    def show(self, text: str) -> None:
+        self.anything = self.anything or bool(text.strip())
+        self.pass_on(text)
+
+
+def _skip_hint(agent: str, settings: AgentSettings, purse: Purse) -> str:
+    if purse.unreadable:
+        return f"correct or remove that line, in a text editor: {purse.unreadable.partition(' ')[0]}"
+    if purse.unpriced:
+        return f"state the price of {purse.model.id} in prices.toml, or what to take for it: unknown_price: assume-max"
+    if purse.shared:
+        return f"raise the cap in {layout.settings('', 'policy.md')}, which holds for all agents together"
     file = settings.files.get("model.md")
     path = file.path if file else layout.settings(agent, "model.md")
     return f"raise the cap in {path}, or pass the daily cap once: atomic-agents run {agent} --critical --work-item …"

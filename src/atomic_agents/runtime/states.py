@@ -5,7 +5,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
-from atomic_agents.core.errors import AtomicAgentsError
+from atomic_agents.core.errors import AtomicAgentsError, ProviderFailed
 from atomic_agents.core.model import Answer, Message, Request, ToolCall, ToolSpec, Usage
 from atomic_agents.core.values import Usd
 
@@ -19,6 +19,8 @@ class Phase(StrEnum):
     ASSEMBLING = "assembling"
     RESERVING = "reserving"
     ASKING = "asking"
+    WAITING = "waiting"
+    REPLACING = "replacing"
     CALLING = "calling"
     CLOSING = "closing"
     DONE = "done"
@@ -29,7 +31,9 @@ class RunState:
     """Everything that decides what a run does next.
 
     `text` is what the user has been given so far; `notes` what the model has yet to be told about its captures. Since
-    tools were last called, `spoken` says whether it has said anything, `urged` how often it was asked to go on.
+    tools were last called, `spoken` says whether it has said anything, `urged` how often it was asked to go on. Of the
+    request under way, `attempt` is the number of the attempt, `tries` how many of them the model in use has had,
+    `trying` the seconds it has had them for.
     """
 
     work_item: str
@@ -40,11 +44,16 @@ class RunState:
     system: tuple[str, ...] = ()
     tools: tuple[ToolSpec, ...] = ()
     messages: tuple[Message, ...] = ()
+    earlier: int = 0
+    """How many of the messages are turns of before this run."""
     iterations: int = 0
     text: str = ""
     notes: tuple[str, ...] = ()
     spoken: bool = False
     urged: int = 0
+    attempt: int = 1
+    tries: int = 1
+    trying: float = 0.0
     usage: Usage = field(default_factory=Usage)
     cost: Usd = Decimal(0)
     ending: Ending = "ok"
@@ -54,7 +63,7 @@ class RunState:
     @property
     def asked(self) -> bool:
         """Whether the model has answered anything."""
-        return any(message.role == "assistant" for message in self.messages)
+        return any(message.role == "assistant" for message in self.messages[self.earlier :])
 
     @property
     def request(self) -> Request:
@@ -73,10 +82,11 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
-    """The prompt and the tools are there."""
+    """The prompt and the tools are there; `earlier` is what was said before, oldest first."""
 
     system: tuple[str, ...]
     tools: tuple[ToolSpec, ...]
+    earlier: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +117,26 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class AskFailed:
+    """The model, or the way to it, failed after `took` seconds, and that cost `cost`.
+
+    `shown` says whether the user has been given a part of the answer. `luck`, from 0 to 1, spreads what waits. Of
+    `error.context`, `retryable` says whether to ask again and `retry_after` the seconds that the provider wants.
+    """
+
+    error: ProviderFailed
+    cost: Usd
+    shown: bool = False
+    took: float = 0.0
+    luck: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Waited:
+    """The wait is over."""
+
+
+@dataclass(frozen=True, slots=True)
 class Called:
     """Every tool call has its answer, in the order of the calls."""
 
@@ -125,7 +155,7 @@ class Closed:
     """The run's last change set is applied."""
 
 
-Event = Started | Assembled | Reserved | Refused | Answered | Called | Failed | Closed
+Event = Started | Assembled | Reserved | Refused | Answered | AskFailed | Waited | Called | Failed | Closed
 
 # Effects: what the runner is asked to do; each is answered by one event.
 
@@ -150,6 +180,20 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """Do nothing for that many seconds, then go on."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Let the fallback model answer `request`, and set the most that it can cost aside."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """Answer every tool call."""
 
@@ -161,4 +205,4 @@ class Close:
     """Write what the run learned, did and cost."""
 
 
-Effect = Assemble | Reserve | Ask | Call | Close
+Effect = Assemble | Reserve | Ask | Wait | Replace | Call | Close

@@ -1,4 +1,8 @@
-"""A run's own file: every effect before and after it happens, and the log line that closes it."""
+"""A run's own file: every effect before and after it happens, and the log line that closes it.
+
+Each line carries the hash of the one before it, the log line that of the last; secrets are blacked out before they are
+written.
+"""
 
 import datetime
 import json
@@ -11,6 +15,8 @@ from atomic_agents._version import __version__
 from atomic_agents.core.change import ABSENT, Append, Change, ChangeSet, Delete, Put
 from atomic_agents.core.store import Store
 from atomic_agents.core.values import Usd, is_agent_name
+from atomic_agents.guard.secrets import redacted
+from atomic_agents.runtime import chain
 from atomic_agents.vault import layout, log
 
 _SPENDING = ("asking", "answered", "failed")
@@ -29,26 +35,36 @@ class Transcript:
     agent: str
     run_id: str
     lines: list[str]
+    secrets: tuple[str, ...] = ()
+    torn: int = 0
+    """Lines that a crash has left half written and that are left out."""
 
     def record(self, event: str, now: datetime.datetime, **facts: object) -> None:
         """Write what is about to happen or has happened, durably, before going on."""
-        line = _line(event, now, facts)
+        line = self._line(event, now, facts)
         self.store.apply(ChangeSet(f"{self.run_id}: {event}", (Append(layout.open_run(self.run_id), line),)))
         self.lines.append(line)
 
     def closing(self, now: datetime.datetime, record: Mapping[str, object]) -> tuple[Change, ...]:
         """The changes that end the run: its file goes to its agent, and its one log line is written."""
-        data = "".join(f"{line}\n" for line in [*self.lines, _line("closed", now, {"status": record["status"]})])
+        facts = {"status": record["status"], "cost_usd": record.get("cost_usd")}
+        closed = self._line("closed", now, facts | ({"torn": self.torn} if self.torn else {}))
+        data = "".join(f"{line}\n" for line in [*self.lines, closed])
+        clean = {key: redacted(value, self.secrets) for key, value in record.items()}
         return (
             Put(layout.run_transcript(self.agent, self.run_id), data.encode(), expect=ABSENT),
             Delete(layout.open_run(self.run_id)),
-            Append(layout.log_day(self.agent, _day(record)), log.render(record)),
+            Append(
+                layout.log_day(self.agent, _day(record)), log.render({**clean, log.TRANSCRIPT_HASH: chain.link(closed)})
+            ),
         )
 
-
-def _line(event: str, now: datetime.datetime, facts: Mapping[str, object]) -> str:
-    line = json.dumps({"ts": now.isoformat(), "event": event, **facts}, ensure_ascii=False, default=str)
-    return line.encode(errors="backslashreplace").decode()
+    def _line(self, event: str, now: datetime.datetime, facts: Mapping[str, object]) -> str:
+        prev = chain.link(self.lines[-1]) if self.lines else chain.first(self.run_id)
+        known: dict[str, object] = {"ts": now.isoformat(), "n": len(self.lines) + 1, "prev": prev, "event": event}
+        facts = {key: redacted(value, self.secrets) for key, value in facts.items()}
+        line = json.dumps(known | facts, ensure_ascii=False, default=str)
+        return line.encode(errors="backslashreplace").decode()
 
 
 def _day(record: Mapping[str, object]) -> datetime.date:
@@ -77,7 +93,9 @@ def close_crashed(store: Store, agent: str, run_id: str, now: datetime.datetime)
     events = [line.record for line in log.read(layout.open_run(run_id), blob.data) if line.record]
     started = events[0] if events else {}
     lines = blob.data.decode(errors="replace").split("\n")
-    transcript = Transcript(store, agent, run_id, [line for line in lines if _is_json(line)])
+    sound = [line for line in lines if _is_json(line)]
+    torn = sum(bool(line.strip()) for line in lines) - len(sound)
+    transcript = Transcript(store, agent, run_id, sound, torn=torn)
     record = {
         **run_record(run_id, agent, _last(events, now), started),
         "status": "crashed",
@@ -101,6 +119,7 @@ def run_record(run_id: str, agent: str, now: datetime.datetime, started: Mapping
         "trigger": str(started.get("trigger", "")),
         "agent_name": agent,
         "critical": started.get("critical", False),
+        "idempotency_key": started.get("idempotency_key"),
         "package": __version__,
     }
 

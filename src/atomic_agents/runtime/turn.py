@@ -11,6 +11,7 @@ from atomic_agents.core.model import Message
 from atomic_agents.runtime.states import (
     Answered,
     Ask,
+    AskFailed,
     Assemble,
     Assembled,
     Call,
@@ -23,16 +24,30 @@ from atomic_agents.runtime.states import (
     Failed,
     Phase,
     Refused,
+    Replace,
     Reserve,
     Reserved,
     RunState,
     Started,
+    Wait,
+    Waited,
 )
 
 Next = tuple[RunState, Effect | None]
 
 MOST_URGES = 2
 """How often in a row a model is asked to go on that calls no tool."""
+
+MOST_TRIES = 4
+"""How often one model is asked the same thing while the way to it fails."""
+
+MOST_SECONDS = 600.0
+"""For how long one model is asked the same thing, waits and all."""
+
+LONGEST_WAIT = 60.0
+"""Seconds that a provider may have us wait before the same question; one that wants more is not asked again."""
+
+_FIRST_WAIT = 1.0
 
 
 def advance(state: RunState, event: Event) -> Next:
@@ -55,12 +70,14 @@ def _start(state: RunState, _event: Event) -> Next:
 
 def _assembled(state: RunState, event: Event) -> Next:
     assert isinstance(event, Assembled)  # noqa: S101 - the table's key says so
-    messages = (Message("user", state.work_item),)
-    return _reserve(replace(state, system=event.system, tools=event.tools, messages=messages))
+    messages = (*event.earlier, Message("user", state.work_item))
+    earlier = len(event.earlier)
+    return _reserve(replace(state, system=event.system, tools=event.tools, messages=messages, earlier=earlier))
 
 
 def _reserve(state: RunState) -> Next:
-    state = replace(state, phase=Phase.RESERVING, iterations=state.iterations + 1)
+    iterations = state.iterations + 1
+    state = replace(state, phase=Phase.RESERVING, iterations=iterations, attempt=1, tries=1, trying=0.0)
     return state, Reserve(state.request)
 
 
@@ -74,7 +91,10 @@ def _refused(state: RunState, event: Event) -> Next:
 
 
 def _answered(state: RunState, event: Event) -> Next:
-    """Go on while tools are called; otherwise only to mend a refused capture or to get an answer at all."""
+    """Go on while tools are called; otherwise only to mend a refused capture or to get an answer at all.
+
+    A last request that was answered with a capture and no word is followed by one more, for the words.
+    """
     assert isinstance(event, Answered)  # noqa: S101 - the table's key says so
     answer = event.answer
     state = replace(
@@ -89,10 +109,53 @@ def _answered(state: RunState, event: Event) -> Next:
     may_go_on = state.iterations < state.max_iterations
     if answer.calls and may_go_on:
         return replace(state, phase=Phase.CALLING, spoken=False, urged=0), Call(answer.calls)
-    if may_go_on and state.urged < MOST_URGES and (event.refused or not state.spoken):
+    only_captured = state.iterations == state.max_iterations and bool(event.notes) and not state.spoken
+    if (may_go_on or only_captured) and state.urged < MOST_URGES and (event.refused or not state.spoken):
         urge = _urge(refused=event.refused, spoken=state.spoken)
         return _reserve(_told(replace(state, urged=state.urged + 1), urge))
     return replace(state, phase=Phase.CLOSING), Close()
+
+
+def _ask_failed(state: RunState, event: Event) -> Next:
+    """Ask again after a while, or another model; nobody is asked again once the user has seen a part of the answer."""
+    assert isinstance(event, AskFailed)  # noqa: S101 - the table's key says so
+    state = replace(state, cost=state.cost + event.cost)
+    if event.shown or not event.error.context.get("retryable"):
+        return _fail(state, Failed(event.error))
+    wait, trying = _wait(state.tries, event), state.trying + event.took
+    if wait is not None and state.tries < MOST_TRIES and trying + wait <= MOST_SECONDS:
+        tries, attempt = state.tries + 1, state.attempt + 1
+        return replace(state, phase=Phase.WAITING, attempt=attempt, tries=tries, trying=trying + wait), Wait(wait)
+    replacing = replace(
+        state, phase=Phase.REPLACING, attempt=state.attempt + 1, tries=1, trying=0.0, failure=event.error
+    )
+    return replacing, Replace(state.request)
+
+
+def _wait(tries: int, event: AskFailed) -> float | None:
+    """Seconds before the next try, twice as many each time and spread by luck; None where the provider wants too many.
+
+    What the provider wants is the least, with a little on top: those who were refused together must not return so.
+    """
+    wanted = event.error.context.get("retry_after")
+    if not isinstance(wanted, int | float) or wanted <= 0:
+        return min(LONGEST_WAIT, _FIRST_WAIT * float(2 ** (tries - 1))) * event.luck
+    return None if wanted > LONGEST_WAIT else wanted * (1 + event.luck / 4)
+
+
+def _waited(state: RunState, _event: Event) -> Next:
+    return replace(state, phase=Phase.RESERVING), Reserve(state.request)
+
+
+def _replaced(state: RunState, event: Event) -> Next:
+    return _reserved(replace(state, failure=None), event)
+
+
+def _irreplaceable(state: RunState, event: Event) -> Next:
+    """The failure stands; why there is no other model to ask is said beside it."""
+    assert isinstance(event, Refused)  # noqa: S101 - the table's key says so
+    reason = "; ".join(part for part in (state.failure.message if state.failure else "", event.reason) if part)
+    return replace(state, phase=Phase.CLOSING, ending="error", reason=reason), Close()
 
 
 def _urge(*, refused: bool, spoken: bool) -> str:
@@ -133,6 +196,10 @@ _TABLE: Mapping[tuple[Phase, type], Callable[[RunState, Event], Next]] = {
     (Phase.RESERVING, Reserved): _reserved,
     (Phase.RESERVING, Refused): _refused,
     (Phase.ASKING, Answered): _answered,
+    (Phase.ASKING, AskFailed): _ask_failed,
+    (Phase.WAITING, Waited): _waited,
+    (Phase.REPLACING, Reserved): _replaced,
+    (Phase.REPLACING, Refused): _irreplaceable,
     (Phase.CALLING, Called): _called,
     (Phase.CLOSING, Closed): _closed,
 }

@@ -23,6 +23,7 @@ class Reply:
 
     A `status` other than 200 answers with `text` as the error's message and `error_type` as its type. `breaks` cuts
     the connection after the pieces were sent, `silent` before any byte. `pause` is the seconds after each piece.
+    `retry_after` is the header of that name of an error, which otherwise asks to be tried again at once.
     `thinking` precedes the text, signed, from Anthropic's server.
     """
 
@@ -36,6 +37,7 @@ class Reply:
     breaks: bool = False
     silent: bool = False
     pause: float = 0.0
+    retry_after: str = ""
 
 
 Script = Sequence[Reply] | Callable[[Json], Reply]
@@ -199,7 +201,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if reply.silent:
             self.close_connection = True
         elif reply.status != http.HTTPStatus.OK:
-            self._send(reply.status, model.error(reply))
+            self._send(reply.status, model.error(reply), retry_after=reply.retry_after)
         else:
             self._stream(reply, model.events(reply, body))
 
@@ -225,12 +227,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 time.sleep(reply.pause)
         self.wfile.write(b"0\r\n\r\n")
 
-    def _send(self, status: int, body: Mapping[str, Any]) -> None:
+    def _send(self, status: int, body: Mapping[str, Any], *, retry_after: str = "") -> None:
         raw = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(raw)))
-        if status >= 400:
+        if retry_after:
+            self.send_header("retry-after", retry_after)
+        elif status >= 400:
             self.send_header("retry-after-ms", "1")  # clients try again at once
         self.end_headers()
         self.wfile.write(raw)

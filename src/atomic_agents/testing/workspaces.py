@@ -10,6 +10,7 @@ from atomic_agents.core.service import Service
 from atomic_agents.core.store import Store
 from atomic_agents.operations import runs
 from atomic_agents.operations.workspace import Workspace
+from atomic_agents.runtime.conversation import Talk
 from atomic_agents.runtime.runner import Order, Result
 from atomic_agents.testing.scripted import Script, ScriptedModel, ScriptedProvider
 from atomic_agents.vault import layout
@@ -71,9 +72,9 @@ def add_agent(
 
 def run(
     workspace: Workspace, work_item: str, name: str = "caldwell", *, on_text: Callable[[str], None] = lambda _: None,
-    order: Order | None = None,
+    order: Order | None = None, talk: Talk | None = None,
 ) -> Result:  # fmt: skip
-    """Run an agent in a workspace."""
+    """Run an agent in a workspace, `talk` being the conversation that it goes on with."""
     return runs.run(
-        workspace, name, order or Order(work_item), model_id=None, on_text=on_text, on_notice=lambda _: None
+        workspace, name, order or Order(work_item), model_id=None, on_text=on_text, on_notice=lambda _: None, talk=talk
     )

@@ -1,6 +1,7 @@
 """The tools every agent has: recall, read_note, remember."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from atomic_agents.core.model import ToolSpec
 from atomic_agents.guard.paths import PathPolicy
@@ -31,7 +32,9 @@ def _recall(search: Search, paths: PathPolicy) -> Tool:
     def handle(arguments: Mapping[str, object]) -> str:
         hits = [hit for hit in search(str(arguments["query"]), _HITS) if paths.may_read(hit.path)]
         most = MAX_RESULT // _HITS - 2
-        return "\n\n".join(_fenced(hit.path, hit.text, most, line=str(hit.line)) for hit in hits) or _NO_HIT
+        rest = "read_note shows the whole"
+        found = [_fenced(hit.path, most, partial(shortened, hit.text, rest=rest), line=str(hit.line)) for hit in hits]
+        return "\n\n".join(found) or _NO_HIT
 
     spec = ToolSpec(
         "recall",
@@ -43,7 +46,7 @@ def _recall(search: Search, paths: PathPolicy) -> Tool:
             "properties": {"query": {"type": "string", "minLength": 1, "description": "a few words"}},
         },
     )
-    return Tool(spec, handle)
+    return Tool(spec, handle, parallel=True)
 
 
 def _read_note(vault: Vault, agent: str, paths: PathPolicy) -> Tool:
@@ -59,20 +62,24 @@ def _read_note(vault: Vault, agent: str, paths: PathPolicy) -> Tool:
                 raise PermissionError(f"tools.md does not let you read {path}")
             document = vault.document(path)
             if document is not None:
-                return _fenced(path, document.text, MAX_RESULT)
+                return _page(path, document.text, arguments.get("offset"))
         raise FileNotFoundError(f"there is no note {name}; its file name stands in memory/INDEX.md")
 
     spec = ToolSpec(
         "read_note",
-        "Read one note in full, by the file name that INDEX.md or recall gives; also wiki/… and journal/… files.",
+        "Read one note in full, by the file name that INDEX.md or recall gives; also wiki/… and journal/… files. "
+        "Of a long one you get a part, and the offset at which the rest begins.",
         {
             "type": "object",
             "additionalProperties": False,
             "required": ["file"],
-            "properties": {"file": {"type": "string", "minLength": 1}},
+            "properties": {
+                "file": {"type": "string", "minLength": 1},
+                "offset": {"type": "integer", "minimum": 0, "description": "characters to leave out before"},
+            },
         },
     )
-    return Tool(spec, handle)
+    return Tool(spec, handle, parallel=True)
 
 
 def _remember(captures: Captures) -> Tool:
@@ -89,11 +96,23 @@ def _remember(captures: Captures) -> Tool:
     return Tool(ToolSpec("remember", description, CAPTURE_SCHEMA), handle)
 
 
-def _fenced(path: str, text: str, most: int, **facts: str) -> str:
-    """A fence of at most `most` characters; it is the text that is cut, never what closes it."""
+def _page(path: str, text: str, offset: object) -> str:
+    """A document from `offset` on, and where to go on."""
+    start = offset if isinstance(offset, int) else 0
+    if start and start >= len(text):
+        raise ValueError(f"{path} has {len(text):,} characters, and none from {start:,} on")
+
+    def part(room: int) -> str:
+        return shortened(text[start:], room, rest=f"call read_note with offset {start + room} for them")
+
+    return _fenced(path, MAX_RESULT, part, **({"offset": str(start)} if start else {}))
+
+
+def _fenced(path: str, most: int, part: Callable[[int], str], **facts: str) -> str:
+    """A fence of at most `most` characters around what `part` makes of the room; what closes it is never cut."""
     room = most
     while True:
-        found = fence(path, shortened(text, room), **facts)
+        found = fence(path, part(room), **facts)
         if len(found) <= most or room == 0:
             return found
         room = max(room - max(len(found) - most, 64), 0)

@@ -1,24 +1,33 @@
 """A tool: what the model sees, and what answers it."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from atomic_agents.core.model import ToolCall, ToolSpec
 from atomic_agents.memory import schema
 
 MAX_RESULT = 16_000
-"""Characters of a result that reach the model; the rest is counted, not shown."""
+"""Characters of a result that reach the model; the rest is counted, and shown where the model asks for it."""
 
+_AT_ONCE = 8
 _MAX_ERROR = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool's specification and its handler, which takes checked arguments and returns text for the model."""
+    """A tool's specification and its handler, which takes checked arguments and returns text for the model.
+
+    `parallel` says that its calls change nothing and may run side by side, on threads. `seconds` is how long a call
+    may take, None where it only looks at the vault; one that takes longer is answered for and left to itself.
+    """
 
     spec: ToolSpec
     handle: Callable[[Mapping[str, object]], str]
+    parallel: bool = False
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +37,38 @@ class ToolResult:
     call: ToolCall
     text: str
     failed: bool = False
+
+
+def answers(tools: Sequence[Tool], calls: Sequence[ToolCall]) -> Iterator[ToolResult]:
+    """Answer every call, in the order of the calls; neighbours whose tools allow it are answered side by side."""
+    by_name = {tool.spec.name: tool for tool in tools}
+
+    def is_parallel(call: ToolCall) -> bool:
+        return call.name in by_name and by_name[call.name].parallel
+
+    for parallel, found in groupby(calls, is_parallel):
+        group = list(found)
+        size = _AT_ONCE if parallel else 1
+        for start in range(0, len(group), size):
+            yield from _together(tools, by_name, group[start : start + size])
+
+
+def _together(tools: Sequence[Tool], by_name: Mapping[str, Tool], calls: Sequence[ToolCall]) -> Iterator[ToolResult]:
+    limits = [by_name[call.name].seconds if call.name in by_name else None for call in calls]
+    if len(calls) == 1 and limits[0] is None:
+        yield answer(tools, calls[0])  # a thread would only cost time
+        return
+    begun = [_begin(tools, call) for call in calls]
+    for call, seconds, (thread, found) in zip(calls, limits, begun, strict=True):
+        thread.join(seconds)
+        yield found[0] if found else _failed(call, f"no answer within {seconds or 0:g} s")
+
+
+def _begin(tools: Sequence[Tool], call: ToolCall) -> tuple[threading.Thread, list[ToolResult]]:
+    found: list[ToolResult] = []
+    thread = threading.Thread(target=lambda: found.append(answer(tools, call)), name=call.name, daemon=True)
+    thread.start()
+    return thread, found
 
 
 def answer(tools: Sequence[Tool], call: ToolCall) -> ToolResult:
@@ -50,11 +91,11 @@ def answer(tools: Sequence[Tool], call: ToolCall) -> ToolResult:
     return ToolResult(call, shortened(text, MAX_RESULT))
 
 
-def shortened(text: str, most: int) -> str:
-    """At most `most` characters of a text, and how many more there are."""
+def shortened(text: str, most: int, *, rest: str = "ask for less at a time") -> str:
+    """At most `most` characters of a text, how many more there are, and how to come by the `rest`."""
     if len(text) <= most:
         return text
-    return f"{text[:most]}\n… {len(text) - most:,} more characters; ask for less at a time"
+    return f"{text[:most]}\n… {len(text) - most:,} more characters; {rest}"
 
 
 def _failed(call: ToolCall, text: str) -> ToolResult:

@@ -34,7 +34,7 @@ KEPT = f"{DERIVED}/kept"
 
 _OWN_FOLDERS = frozenset((
     "persona", "memory", "wiki", "raw", "journal", "log", "runs", "dreams", "evals", "outcomes", "skills", "tools",
-    "goal_archive",
+    "goal_archive", "conversations",
 ))  # fmt: skip
 
 
@@ -53,6 +53,7 @@ class Kind(StrEnum):
     POLICY = "policy"
     EVAL = "eval"
     ARCHIVE = "archive"
+    CONVERSATION = "conversation"
     OTHER = "other"
 
 
@@ -124,6 +125,21 @@ def journal_day(agent: str, day: datetime.date) -> str:
     return f"{agent}/journal/{day:%Y-%m}/{day:%Y-%m-%d}.md"
 
 
+def conversations(agent: str) -> str:
+    """The folder of an agent's conversations, with its slash."""
+    return f"{agent}/conversations/"
+
+
+def published_conversations(agent: str) -> str:
+    """The folder in which the published format keeps the conversations of the operator here, with its slash."""
+    return f"{agent}/conversations/local/"
+
+
+def conversation(agent: str, conversation_id: str) -> str:
+    """One conversation."""
+    return f"{agent}/conversations/{conversation_id}.md"
+
+
 def log(agent: str) -> str:
     """The folder of an agent's log, with its slash."""
     return f"{agent}/log/"
@@ -149,9 +165,25 @@ def open_run(run_id: str) -> str:
     return f"{OPEN_RUNS}{run_id}.jsonl"
 
 
+def open_run_id(path: str) -> str:
+    """The run whose `open_run` is at `path`."""
+    return path.removeprefix(OPEN_RUNS).removesuffix(".jsonl")
+
+
+def run_id_of(path: str) -> str:
+    """The run whose `run_transcript` is at `path`; "" where it is that of none."""
+    name = path.rpartition("/")[2]
+    return name.removesuffix(".jsonl") if name.startswith("run-") and name.endswith(".jsonl") else ""
+
+
 def run_transcript(agent: str, run_id: str) -> str:
     """The transcript of one run; the month is in the id (`run-YYYYMMDD-…`)."""
     return f"{agent}/runs/{run_id[4:8]}-{run_id[8:10]}/{run_id}.jsonl"
+
+
+def run_key(agent: str, name: str) -> str:
+    """The answer that an idempotency key has got, by the key's hash."""
+    return f"{agent}/runs/keys/{name}.json"
 
 
 def note_versions(agent: str, name: str) -> str:
@@ -264,6 +296,7 @@ _AGENT_FOLDERS = {
     "runs": Kind.RUN,
     "evals": Kind.EVAL,
     "goal_archive": Kind.ARCHIVE,
+    "conversations": Kind.CONVERSATION,
 }
 _SHARED_FOLDERS = {"memory": Kind.NOTE, "wiki": Kind.WIKI, "policy": Kind.POLICY}
 

@@ -1,11 +1,12 @@
 """Log lines: one JSON object per run and per thing that costs, in the published keys and order."""
 
+import datetime
 import json
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
-from atomic_agents.core.values import Problem, Usd
+from atomic_agents.core.values import Problem, Usd, parse_date
 
 KEYS = (
     "ts", "run_id", "primitive", "status", "summary", "model", "input_tokens", "output_tokens",
@@ -13,6 +14,9 @@ KEYS = (
     "parent_agent", "trigger", "agent_name", "fallback", "critical", "idempotency_key", "replayed_run_id",
     "conversation_id",
 )  # fmt: skip
+TRANSCRIPT_HASH = "transcript_hash"
+"""The hash of the last line of a run's transcript, so that its end cannot be changed unseen."""
+
 _ALWAYS = frozenset(KEYS[:8])
 _SUMMARY = 80
 _MOST = 10**9
@@ -74,3 +78,19 @@ def cost(record: Mapping[str, object]) -> Usd | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST:
         return None
     return Decimal(str(value))
+
+
+def tokens(record: Mapping[str, object], key: str) -> int:
+    """A number of tokens that a record states; 0 where it states none."""
+    value = record.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def repeats(record: Mapping[str, object]) -> bool:
+    """Whether it is a coordinator's line about a delegate, which repeats what the delegate's own log states."""
+    return record.get("trigger") == "delegate" and "delegate_run_id" in record
+
+
+def day_of(path: str) -> datetime.date | None:
+    """The day that the name of a log states; None where it states none."""
+    return parse_date(path.rpartition("/")[2].removesuffix(".jsonl"))

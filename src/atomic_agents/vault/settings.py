@@ -17,11 +17,26 @@ from atomic_agents.vault import v1_settings
 from atomic_agents.vault.rules import ANY, BOOLEAN, MONEY, TEXT, TEXTS, Finding, Rule, check
 
 CAP_ACTIONS = ("skip", "fallback", "alert")
+UNKNOWN_PRICES = ("block", "assume-max", "free")
+"""What holds where nobody knows a model's price, the strictest first."""
 TOOL_CLASSES = ("read_only", "reversible_write", "external_side_effect", "high_risk")
 _EXPLICIT = 2
 _Path = tuple[str, ...]
 _TOKENS = Rule("integer", least=1)
 _ALLOW_DENY = Rule("table", keys={"allow": TEXTS, "deny": TEXTS})
+_GUARDRAILS = Rule(
+    "table",
+    keys={
+        "enabled": BOOLEAN,
+        "daily_cap_usd": MONEY,
+        "monthly_cap_usd": MONEY,
+        "daily_cap_action": Rule("choice", choices=CAP_ACTIONS),
+        "monthly_cap_action": Rule("choice", choices=CAP_ACTIONS),
+        "warning_thresholds": Rule("list", items=Rule("number", least=0, most=1)),
+        "alert_channel": Rule("choice", choices=("log_only", "journal", "telegram", "email")),
+        "unknown_price": Rule("choice", choices=UNKNOWN_PRICES),
+    },
+)
 _POLICY = {
     "cost_caps": Rule("table", keys={"daily_usd": MONEY, "monthly_usd": MONEY}),
     "tools": _ALLOW_DENY,
@@ -51,18 +66,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "temperature": Rule("number", least=0, most=2),
         "dedup_body_hash": BOOLEAN,
         "conversation_backend": TEXT,
-        "cost_guardrails": Rule(
-            "table",
-            keys={
-                "enabled": BOOLEAN,
-                "daily_cap_usd": MONEY,
-                "monthly_cap_usd": MONEY,
-                "daily_cap_action": Rule("choice", choices=CAP_ACTIONS),
-                "monthly_cap_action": Rule("choice", choices=CAP_ACTIONS),
-                "warning_thresholds": Rule("list", items=Rule("number", least=0, most=1)),
-                "alert_channel": Rule("choice", choices=("log_only", "journal", "telegram", "email")),
-            },
-        ),
+        "cost_guardrails": _GUARDRAILS,
     },
     "tools.md": _TOOLS,
     "tools.override.md": _TOOLS,
@@ -110,7 +114,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "idempotency_header": TEXT,
         "identity_is_perimeter_verified": BOOLEAN,
     },
-    "policy.md": {**_POLICY, "agents": Rule("map", items=Rule("table", keys=_POLICY))},
+    "policy.md": {**_POLICY, "cost_guardrails": _GUARDRAILS, "agents": Rule("map", items=Rule("table", keys=_POLICY))},
 }
 
 
@@ -215,7 +219,7 @@ def _findings(name: str, values: Mapping[str, object]) -> Iterator[tuple[_Path, 
     for finding in check(dict(values), Rule("table", keys=RULES[name])):
         yield finding.at, finding
     guardrails = values.get("cost_guardrails")
-    if isinstance(guardrails, dict) and "fallback_model" not in values:
+    if name == "model.md" and isinstance(guardrails, dict) and "fallback_model" not in values:
         for key in ("daily_cap_action", "monthly_cap_action"):
             if guardrails.get(key) == "fallback":
                 at = ("cost_guardrails", key)
@@ -254,11 +258,12 @@ class CostGuardrails:
     monthly_action: str = "alert"
     warning_thresholds: tuple[float, ...] = (0.5, 0.8)
     alert_channel: str = "log_only"
+    unknown_price: str = UNKNOWN_PRICES[0]
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """`model.md`, typed; `model` is None where the file states none."""
+    """`model.md`, typed; `model` is None where the file states none. `shared` are the caps of all agents together."""
 
     model: str | None
     fallback_model: str | None
@@ -266,6 +271,7 @@ class ModelSettings:
     max_output_tokens: int
     temperature: float | None
     guardrails: CostGuardrails
+    shared: CostGuardrails = CostGuardrails()
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +311,10 @@ def model_settings(settings: Settings | None) -> ModelSettings:
 
 
 def under_policy(model: ModelSettings, policy: Settings | None, agent: str) -> ModelSettings:
-    """The settings of an agent under the vault's `policy.md`: of each period the lower cap holds; policy's skips."""
+    """The settings of an agent under the vault's `policy.md`: of each period the lower cap holds; policy's skips.
+
+    The `cost_guardrails` of `policy.md` hold for all agents together, and hold unless they say `enabled: false`.
+    """
     values = policy.values if policy else {}
     agents = values.get("agents")
     own = agents.get(agent) if isinstance(agents, dict) else None
@@ -320,7 +329,10 @@ def under_policy(model: ModelSettings, policy: Settings | None, agent: str) -> M
             guardrails = replace(guardrails, enabled=True, daily_cap=daily, daily_action="skip")
         if monthly is not None and (guardrails.monthly_cap is None or monthly < guardrails.monthly_cap):
             guardrails = replace(guardrails, enabled=True, monthly_cap=monthly, monthly_action="skip")
-    return replace(model, guardrails=guardrails if guardrails.enabled else model.guardrails)
+    of_all = values.get("cost_guardrails")
+    together = {"enabled": True, "monthly_cap_action": "skip", **of_all} if isinstance(of_all, dict) else None
+    guardrails = guardrails if guardrails.enabled else model.guardrails
+    return replace(model, guardrails=guardrails, shared=_guardrails(together))
 
 
 def tool_settings(settings: Settings | None) -> ToolSettings:
@@ -349,6 +361,7 @@ def _guardrails(found: object) -> CostGuardrails:
         monthly_action=str(found.get("monthly_cap_action", "alert")),
         warning_thresholds=tuple(float(item) for item in thresholds),
         alert_channel=str(found.get("alert_channel", "log_only")),
+        unknown_price=str(found.get("unknown_price", UNKNOWN_PRICES[0])),
     )
 
 
