@@ -3,6 +3,7 @@ import importlib
 import json
 import os
 import select
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import atomic_agents
 from atomic_agents import __version__, config
 from atomic_agents.bootstrap import open_workspace
 from atomic_agents.core.change import ChangeSet
@@ -409,22 +411,26 @@ class TestSomebodyWhoMayNotWrite:
     def root(self) -> Iterator[Path]:
         with TemporaryDirectory() as folder:
             Path(folder).chmod(0o755)
+            shutil.copytree(Path(atomic_agents.__file__).parent, Path(folder, "code/atomic_agents"))
+            root = Path(folder, "vault")
             for path, text in AGENT.items():
-                Path(folder, path).parent.mkdir(parents=True, exist_ok=True)
-                Path(folder, path).write_text(text)
-            yield Path(folder)
+                (root / path).parent.mkdir(parents=True, exist_ok=True)
+                (root / path).write_text(text)
+            yield root
 
     def test_is_told_which_folder_and_what_to_type(self, root: Path) -> None:
         before = tree(root)
-        environ = {**os.environ, "ATOMIC_AGENTS_ROOT": str(root), "NO_COLOR": "1", "HOME": "/nonexistent"}
+        code = {"PYTHONPATH": str(root.parent / "code")}  # of which everybody can read all
+        environ = {**os.environ, **code, "ATOMIC_AGENTS_ROOT": str(root), "NO_COLOR": "1", "HOME": "/nonexistent"}
 
         for options in (["--plan"], ["--yes"]):
             command = [sys.executable, "-c", AS_NOBODY, "upgrade", *options]
             done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
 
             assert done.returncode == 1
-            assert done.stderr.startswith(f"error: {root} cannot be written to; nothing was changed\n")
-            assert f"  hint: chmod u+wx {root}\n" in done.stderr
+            assert done.stderr.endswith(
+                f"error: {root} cannot be written to; nothing was changed\n  hint: chmod u+wx {root}\n"
+            )
         assert tree(root) == before
 
 

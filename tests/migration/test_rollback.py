@@ -130,7 +130,8 @@ def test_a_second_rollback_finds_nothing_to_do(make_vault: MakeVault, shell: She
     done = rolled_back(shell, name)
 
     assert done == {
-        "snapshot": name, "restored": [], "removed": [], "unchanged": 2, "kept": {}, "safety_snapshot": "",
+        "snapshot": name, "restored": [], "removed": [], "unchanged": 2, "kept": {}, "left_alone": {},
+        "safety_snapshot": "",
     }  # fmt: skip
     assert tree(root) == before
 

@@ -1,7 +1,7 @@
 """migrate."""
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 
@@ -306,6 +306,7 @@ def say_would_roll_back(opened: Workspace, draft: Draft, *, whole: bool, as_json
         render.say_json(_rollback_json(draft.outcome()))
         return
     _diff(opened, ChangeSet("roll back", draft.changes()), whole=whole)
+    _say_left_alone(draft.later)
     would = f"{render.count(len(draft.restored), 'document')} would be restored, {draft.unchanged:,} left unchanged"
     render.say(f"dry run: {would}; nothing was written")
 
@@ -317,6 +318,7 @@ def say_rolled_back(done: RolledBack, *, as_json: bool, whole: bool = True) -> N
         return
     for path, beside in done.kept.items():
         render.notice(f"{path} was edited since; what it said is kept as {beside}")
+    _say_left_alone(done.later)
     if done.safety:
         render.talk(render.command(f"to undo it: python -m atomic_agents.migrate --rollback {done.safety}"))
         if whole and done.from_version < CURRENT_SCHEMA_VERSION:
@@ -326,6 +328,12 @@ def say_rolled_back(done: RolledBack, *, as_json: bool, whole: bool = True) -> N
     render.say(f"rolled back to v{done.from_version}: {counts}" if whole else f"{counts}; nothing else was touched")
 
 
+def _say_left_alone(later: Mapping[str, int]) -> None:
+    for name, count in later.items():
+        documents = f"{render.count(count, 'document')} that only a later migration changed"
+        render.notice(f"{documents} stay as they are; to undo all of it, roll back the latest first: {name}")
+
+
 def _rollback_json(done: RolledBack) -> dict[str, object]:
     return {
         "snapshot": done.snapshot,
@@ -333,6 +341,7 @@ def _rollback_json(done: RolledBack) -> dict[str, object]:
         "removed": list(done.removed),
         "unchanged": done.unchanged,
         "kept": dict(done.kept),
+        "left_alone": dict(done.later),
         "safety_snapshot": done.safety,
     }
 

@@ -3,6 +3,7 @@
 import datetime
 import re
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from atomic_agents.core.change import ABSENT, Change, ChangeSet, Delete, Put, Revision
@@ -23,7 +24,8 @@ class RolledBack:
     """What a rollback did.
 
     `kept` maps a document that was edited since to where its edited text stands now; `safety` is the snapshot that
-    undoes the rollback, "" where there was nothing to do.
+    undoes the rollback, "" where there was nothing to do. `later` says of later migrations, newest first, how many
+    documents each changed that this snapshot does not hold: they are left as they are.
     """
 
     snapshot: str
@@ -33,6 +35,7 @@ class RolledBack:
     kept: Mapping[str, str]
     safety: str
     from_version: int
+    later: Mapping[str, int]
 
 
 @dataclass
@@ -56,6 +59,7 @@ class Draft:
     restored: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     beside: dict[str, str] = field(default_factory=dict)
+    later: dict[str, int] = field(default_factory=dict)
     unchanged: int = 0
 
     def outcome(self, safety: str = "") -> RolledBack:
@@ -68,6 +72,7 @@ class Draft:
             kept=self.beside,
             safety=safety,
             from_version=self.snapshot.from_version,
+            later=self.later,
         )
 
     def keep(self, path: str, blob: Blob, after: Revision) -> None:
@@ -103,7 +108,10 @@ def plan(
     """
     described, contents = snapshot.read(store, name)
     draft = Draft(described, contents, tuple(only or ()))
-    made = _made_since(store, described)
+    later = _taken_since(store, described)
+    made = _made_since(described, later)
+    if only is None:
+        draft.later = _left_alone(store, described, later)
     wanted = None if only is None else frozenset(only)
     files = [kept for kept in described.files if wanted is None or kept.path in wanted]
     for number, kept in enumerate(files, 1):
@@ -156,26 +164,41 @@ def carry_out(store: Store, draft: Draft, *, now: datetime.datetime, progress: P
     return draft.outcome(name)
 
 
-def _made_since(store: Store, described: Snapshot) -> dict[str, set[Revision]]:
+def _taken_since(store: Store, described: Snapshot) -> list[Snapshot]:
+    """The readable snapshots after it, newest first."""
+    found: list[Snapshot] = []
+    for listed in snapshot.listed(store):
+        if listed.name > described.name:
+            with suppress(SnapshotInvalid):
+                found.append(snapshot.manifest(store, listed.name))
+    return found
+
+
+def _made_since(described: Snapshot, later: list[Snapshot]) -> dict[str, set[Revision]]:
     """What each document may be where only migrations and rollbacks have written it since the snapshot.
 
     Later ones are followed as long as each began with what an earlier one had made; an edit breaks the chain. One that
     was stopped before it wrote leaves its snapshot too, so every link of the chain counts, not the last alone.
     """
     made = {kept.path: {kept.after} for kept in described.files}
-    later: list[Snapshot] = []
-    for listed in snapshot.listed(store):
-        if listed.name <= described.name:  # taken before it, or itself
-            continue
-        try:
-            later.append(snapshot.manifest(store, listed.name))
-        except SnapshotInvalid:
-            continue
     for one in reversed(later):
         for kept in one.files:
             if kept.sha256 in made.get(kept.path, ()):
                 made[kept.path].add(kept.after)
     return made
+
+
+def _left_alone(store: Store, described: Snapshot, later: list[Snapshot]) -> dict[str, int]:
+    """For each later migration that stands, how many documents it changed that the snapshot does not hold."""
+    held = {kept.path for kept in described.files} | described.created.keys()
+    migrated: set[str] = set()
+    for record in history.read(store).standing:
+        if record.outcome == history.MIGRATED:
+            migrated.add(record.snapshot)
+        elif not record.only:
+            migrated.discard(record.snapshot)
+    counts = {one.name: sum(kept.path not in held for kept in one.files) for one in later if one.name in migrated}
+    return {name: count for name, count in counts.items() if count}
 
 
 def _beside(store: Store, path: str, now: datetime.datetime) -> str:
