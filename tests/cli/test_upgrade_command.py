@@ -3,7 +3,6 @@ import importlib
 import json
 import os
 import select
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +12,6 @@ from typing import Any
 
 import pytest
 
-import atomic_agents
 from atomic_agents import __version__, config
 from atomic_agents.bootstrap import open_workspace
 from atomic_agents.core.change import ChangeSet
@@ -395,7 +393,7 @@ def test_a_document_that_was_edited_while_the_plan_was_read_stops_it(make_vault:
 
 
 AS_NOBODY = """
-import importlib, os, pkgutil, pwd, atomic_agents.bootstrap, atomic_agents.cli, atomic_agents.migration.steps
+import importlib, os, pkgutil, pwd, yaml, atomic_agents.bootstrap, atomic_agents.cli, atomic_agents.migration.steps
 import atomic_agents.deploy.machine
 for package in (atomic_agents.cli, atomic_agents.migration.steps):
     for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
@@ -411,17 +409,14 @@ class TestSomebodyWhoMayNotWrite:
     def root(self) -> Iterator[Path]:
         with TemporaryDirectory() as folder:
             Path(folder).chmod(0o755)
-            shutil.copytree(Path(atomic_agents.__file__).parent, Path(folder, "code/atomic_agents"))
-            root = Path(folder, "vault")
             for path, text in AGENT.items():
-                (root / path).parent.mkdir(parents=True, exist_ok=True)
-                (root / path).write_text(text)
-            yield root
+                Path(folder, path).parent.mkdir(parents=True, exist_ok=True)
+                Path(folder, path).write_text(text)
+            yield Path(folder)
 
     def test_is_told_which_folder_and_what_to_type(self, root: Path) -> None:
         before = tree(root)
-        code = {"PYTHONPATH": str(root.parent / "code")}  # of which everybody can read all
-        environ = {**os.environ, **code, "ATOMIC_AGENTS_ROOT": str(root), "NO_COLOR": "1", "HOME": "/nonexistent"}
+        environ = {**os.environ, "ATOMIC_AGENTS_ROOT": str(root), "NO_COLOR": "1", "HOME": "/nonexistent"}
 
         for options in (["--plan"], ["--yes"]):
             command = [sys.executable, "-c", AS_NOBODY, "upgrade", *options]

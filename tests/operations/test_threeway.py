@@ -83,4 +83,4 @@ def test_a_second_time_nothing_changes(base: str, mine: str, theirs: str) -> Non
 
 def _rows(text: str) -> list[str]:
     """The lines without their ends; whether the last one has one is the operator's to say."""
-    return [line.removesuffix("\r") for line in text.rstrip("\n").split("\n")]
+    return [line.removesuffix("\r") for line in text.replace("\r\n", "\n").rstrip("\n").split("\n")]
