@@ -189,7 +189,8 @@ def test_a_vault_on_mount_points_is_migrated_and_put_back_whole(
 
 
 AS_NOBODY = """
-import importlib, os, pkgutil, sys, filelock, yaml, gzip, tarfile, hashlib, json, tempfile, getpass, pwd, encodings.ascii
+import importlib, os, pkgutil, sys, filelock, yaml, gzip, tarfile, hashlib, json, tempfile, getpass, pwd
+import encodings.ascii
 import atomic_agents.cli, atomic_agents.migration.steps
 from atomic_agents import bootstrap, config
 from atomic_agents.operations import upkeep
