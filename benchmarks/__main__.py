@@ -13,7 +13,7 @@ from benchmarks.measure import Failed
 from benchmarks.rows import ROWS, Bench, Row
 from benchmarks.sides import NotInstalled, Side
 
-_LINE = "{:<42} {:>10} {:>11} {:>8} {:>9}  {}"
+_LINE = "{:<46} {:>10} {:>11} {:>8} {:>16}  {}"
 
 
 def main() -> int:
@@ -28,7 +28,7 @@ def main() -> int:
     if options.json:
         values = [
             {"row": row.name, "unit": row.unit, "ours": row.ours, "other": row.other, "ratio": row.ratio,
-             "reach": row.reach, "verdict": row.verdict}
+             "reach": row.reach, "limit": row.limit, "verdict": row.verdict}
             for row in found
         ]  # fmt: skip
         print(json.dumps({"machine": _machine(), "rows": values}, indent=2))
@@ -94,7 +94,9 @@ def _drawn(row: Row) -> str:
 
     other = "" if row.other is None else number(row.other)
     ratio = "" if row.ratio is None else f"{row.ratio:.3f}x"
-    reach = "" if row.reach is None else f"<= {row.reach:g}x"
+    asked = [] if row.reach is None else [f"{row.reach:g}x"]
+    asked += [] if row.limit is None else [f"{row.limit:g} {row.unit}"]
+    reach = f"<= {', '.join(asked)}" if asked else ""
     return _LINE.format(row.name, number(row.ours), other, ratio, reach, row.verdict).rstrip()
 
 

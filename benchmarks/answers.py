@@ -10,12 +10,22 @@ from typing import Self
 
 _USAGE = {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15}
 _TEXT = "It is in the ledger."
+_CAPTURE = """
+
+```atomic_capture
+{{"type": "project", "name": "crate {0} of the ferry", "description": "where crate {0} stands",
+  "body": "Crate {0} stands at the quay.", "confidence": "high"}}
+```
+"""
 
 
 class InstantModel:
-    """A context manager; `handling` has the seconds that each question took here, from its last byte on."""
+    """A context manager; `handling` has the seconds that each question took here, from its last byte on.
 
-    def __init__(self) -> None:
+    With `capturing` each answer asks for another note to be kept, as a fenced block.
+    """
+
+    def __init__(self, *, capturing: bool = False) -> None:
         self.handling: list[float] = []
         handling = self.handling
 
@@ -26,7 +36,8 @@ class InstantModel:
                 while (length := self._head()) >= 0:
                     body = json.loads(self.rfile.read(length))
                     start = time.perf_counter()
-                    self.wfile.write(_answer(body["model"], stream=bool(body.get("stream"))))
+                    text = _TEXT + _CAPTURE.format(len(handling)) if capturing else _TEXT
+                    self.wfile.write(_answer(body["model"], text, stream=bool(body.get("stream"))))
                     handling.append(time.perf_counter() - start)
 
             def _head(self) -> int:
@@ -61,14 +72,14 @@ class InstantModel:
         self._thread.join()
 
 
-def _answer(model: str, *, stream: bool) -> bytes:
+def _answer(model: str, said: str, *, stream: bool) -> bytes:
     head = {"id": "c1", "created": 1, "model": model}
     if not stream:
-        message = {"role": "assistant", "content": _TEXT}
+        message = {"role": "assistant", "content": said}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         whole = {**head, "object": "chat.completion", "choices": [choice], "usage": _USAGE}
         return _response("application/json", json.dumps(whole))
-    text = {"index": 0, "delta": {"role": "assistant", "content": _TEXT}, "finish_reason": None}
+    text = {"index": 0, "delta": {"role": "assistant", "content": said}, "finish_reason": None}
     end = {"index": 0, "delta": {}, "finish_reason": "stop"}
     chunks: list[dict[str, object]] = [{"choices": [text]}, {"choices": [end]}, {"choices": [], "usage": _USAGE}]
     events = [json.dumps({**head, "object": "chat.completion.chunk", **chunk}) for chunk in chunks]

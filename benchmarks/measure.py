@@ -20,10 +20,11 @@ class Failed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What one process took: seconds, and its peak resident memory in bytes (0 where the system does not say)."""
+    """What one process took: seconds, and its peak memory in bytes and CPU seconds, 0 where the system keeps none."""
 
     seconds: float
     memory: int
+    cpu: float
 
 
 def process(command: Sequence[str], environment: Mapping[str, str]) -> Sample:
@@ -35,17 +36,18 @@ def process(command: Sequence[str], environment: Mapping[str, str]) -> Sample:
     with tempfile.TemporaryFile() as said:
         start = time.perf_counter()
         child = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
-        memory = 0
+        memory, cpu = 0, 0.0
         if hasattr(os, "wait4"):
             _, status, used = os.wait4(child.pid, 0)
             child.returncode = os.waitstatus_to_exitcode(status)
             memory = used.ru_maxrss * (1 if os.uname().sysname == "Darwin" else 1024)
+            cpu = used.ru_utime + used.ru_stime
         else:
             child.wait()
         seconds = time.perf_counter() - start
         if child.returncode:
             raise Failed(f"{' '.join(command)} exited with {child.returncode}: {_last(said)}")
-    return Sample(seconds, memory)
+    return Sample(seconds, memory, cpu)
 
 
 class Child:

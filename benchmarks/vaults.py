@@ -29,7 +29,7 @@ def generate(
             _write(home / name, text)
         _notes(home / "memory", range(number, notes, agents), version)
         if log_lines:
-            _log(home / "log", len(range(number, log_lines, agents)), day)
+            log(home / "log", len(range(number, log_lines, agents)), day)
     return root
 
 
@@ -58,7 +58,8 @@ def note(number: int, version: int = 1) -> str:
     )
 
 
-def _log(folder: Path, lines: int, day: datetime.date) -> None:
+def log(folder: Path, lines: int, day: datetime.date) -> None:
+    """Write the log lines of so many runs on `day` into an agent's `log/`."""
     month = folder / f"{day:%Y-%m}"
     month.mkdir()
     start = datetime.datetime.combine(day, datetime.time(), datetime.UTC)

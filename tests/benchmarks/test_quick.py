@@ -27,6 +27,10 @@ def test_every_row_of_the_table_is_measured() -> None:
         "a run, 10 notes",
         "a run, 10 notes",
         "a run, 100 notes",
+        "what 1,000 log lines add to it, with caps",
+        "a run that keeps a note, 100 notes",
+        "`run` from a cold start, 100 notes, CPU",
+        "its peak memory",
         "cp -r and sync, 100 notes",
     ]
 
@@ -44,4 +48,4 @@ def test_a_row_that_does_not_exist_is_refused_with_the_names_of_those_that_do() 
     done = bench("--rows", "speed")
 
     assert done.returncode == 2
-    assert "help, info, status, migrate, run, copy" in done.stderr
+    assert "help, info, status, migrate, run, governed, cold, copy" in done.stderr
