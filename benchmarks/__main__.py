@@ -17,7 +17,7 @@ _LINE = "{:<46} {:>10} {:>11} {:>8} {:>16}  {}"
 
 
 def main() -> int:
-    """Print the table; 1 where a ratio that is to be reached was missed."""
+    """Print the table; 1 where what is to be reached was missed, if it was measured in earnest."""
     options = _options()
     try:
         measured = _sides(options)
@@ -32,7 +32,7 @@ def main() -> int:
             for row in found
         ]  # fmt: skip
         print(json.dumps({"machine": _machine(), "rows": values}, indent=2))
-    return int(any(row.verdict == "missed" for row in found))
+    return int(not options.quick and any(row.verdict == "missed" for row in found))
 
 
 def _options() -> argparse.Namespace:
