@@ -3,10 +3,9 @@
 import json
 import socketserver
 import statistics
-import threading
 import time
-from types import TracebackType
-from typing import Self
+
+from atomic_agents.testing.loopback import Loopback
 
 _USAGE = {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15}
 _TEXT = "It is in the ledger."
@@ -19,10 +18,10 @@ _CAPTURE = """
 """
 
 
-class InstantModel:
+class InstantModel(Loopback):
     """A context manager; `handling` has the seconds that each question took here, from its last byte on.
 
-    With `capturing` each answer asks for another note to be kept, as a fenced block.
+    With `capturing` the first answer of each run asks for a note to be kept, as a fenced block.
     """
 
     def __init__(self, *, capturing: bool = False) -> None:
@@ -36,7 +35,8 @@ class InstantModel:
                 while (length := self._head()) >= 0:
                     body = json.loads(self.rfile.read(length))
                     start = time.perf_counter()
-                    text = _TEXT + _CAPTURE.format(len(handling)) if capturing else _TEXT
+                    captures = capturing and all(one["role"] != "assistant" for one in body["messages"])
+                    text = _TEXT + _CAPTURE.format(len(handling)) if captures else _TEXT
                     self.wfile.write(_answer(body["model"], text, stream=bool(body.get("stream"))))
                     handling.append(time.perf_counter() - start)
 
@@ -48,28 +48,19 @@ class InstantModel:
                     length = int(value) if name.lower() == b"content-length" else length
                 return length or -1
 
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        super().__init__(server)
 
     @property
     def url(self) -> str:
         """The base URL that a client is given."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        return f"{super().url}/v1"
 
     @property
     def median(self) -> float:
         """Seconds, the median of `handling`."""
         return statistics.median(self.handling) if self.handling else 0.0
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 def _answer(model: str, said: str, *, stream: bool) -> bytes:

@@ -7,6 +7,7 @@ from pathlib import Path
 KINDS = ("user", "feedback", "project", "decision", "reference")
 MODEL = "gpt-5-mini"
 _DAY = datetime.date(2026, 5, 1)
+_DAYS = 30
 _WORDS = ("harbour", "ledger", "orchard", "invoice", "ferry", "quarter", "lantern", "copper", "meadow", "signal")
 
 
@@ -16,7 +17,8 @@ def generate(
     """Make a vault below `root` and return it.
 
     `notes` and `log_lines` are shared out among `agents`, which are called agent0, agent1, …; `version` (0, 1 or 2) is
-    the schema version of the notes, and of the settings files where it is 2. The log lines are those of runs on `day`.
+    the schema version of the notes, and of the settings files where it is 2. The log lines are those of the runs of the
+    30 days up to `day`.
     """
     for number in range(agents):
         home = root / f"agent{number}"
@@ -59,19 +61,21 @@ def note(number: int, version: int = 1) -> str:
 
 
 def log(folder: Path, lines: int, day: datetime.date) -> None:
-    """Write the log lines of so many runs on `day` into an agent's `log/`."""
-    month = folder / f"{day:%Y-%m}"
-    month.mkdir()
-    start = datetime.datetime.combine(day, datetime.time(), datetime.UTC)
-    with (month / f"{day}.jsonl").open("w", encoding="utf-8", newline="\n") as out:
-        for number in range(lines):
-            at = start + datetime.timedelta(seconds=number % 86_400)
-            record = {
-                "ts": at.isoformat(timespec="microseconds"), "run_id": f"run-{at:%Y%m%d-%H%M%S}-{number:06}",
-                "primitive": "agent_call", "status": "ok", "summary": "asked for the ledger", "model": MODEL,
-                "input_tokens": 1200, "output_tokens": 80, "cost_usd": 0.000001, "latency_ms": 900.0, "trigger": "cron",
-            }  # fmt: skip
-            out.write(json.dumps(record) + "\n")
+    """Write the log lines of so many runs into an agent's `log/`, as many on each of the 30 days up to `day`."""
+    for ago in range(_DAYS):
+        at = datetime.datetime.combine(day - datetime.timedelta(days=ago), datetime.time(), datetime.UTC)
+        month = folder / f"{at:%Y-%m}"
+        month.mkdir(exist_ok=True)
+        with (month / f"{at:%Y-%m-%d}.jsonl").open("w", encoding="utf-8", newline="\n") as out:
+            for number in range(ago, lines, _DAYS):
+                record = {
+                    "ts": at.isoformat(timespec="microseconds"), "run_id": f"run-{at:%Y%m%d-%H%M%S}-{number:06}",
+                    "primitive": "agent_call", "status": "ok", "summary": "asked for the ledger", "model": MODEL,
+                    "input_tokens": 1200, "output_tokens": 80, "cost_usd": 0.000001, "latency_ms": 900.0,
+                    "trigger": "cron",
+                }  # fmt: skip
+                out.write(json.dumps(record) + "\n")
+                at += datetime.timedelta(seconds=5)
 
 
 def _write(path: Path, text: str) -> None:

@@ -2,9 +2,11 @@
 
 import argparse
 import ast
+import json
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -13,8 +15,8 @@ import click
 from atomic_agents import config
 from atomic_agents.cli.main import cli
 from atomic_agents.core.errors import AtomicAgentsError
-from atomic_agents.operations import health
-from atomic_agents.vault import settings
+from atomic_agents.operations import explaining, fixing, health
+from atomic_agents.vault import schema, settings
 from atomic_agents.vault.rules import Rule
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,6 +27,7 @@ EXIT_CODES: Mapping[int, str] = {
     1: "failed or refused; the message says what to type",
     2: "the command was typed wrong; from `doctor`, a bug in doctor itself",
     3: "skipped by a budget",
+    4: "waiting for an approval",
     5: "busy, or somebody wrote in between; nothing was written",
     6: "the vault is newer than this package",
     7: "a provider or a credential",
@@ -32,19 +35,27 @@ EXIT_CODES: Mapping[int, str] = {
 }
 
 SETTINGS: Mapping[str, str] = {
-    "model.md": "Which model answers and what it may spend. Acted on, but for `alert_channel`, `dedup_body_hash` "
-    "and `conversation_backend`, which are checked and have no effect yet.",
+    "model.md": "Which model answers and what it may spend. Acted on, but for `dedup_body_hash` and "
+    "`conversation_backend`, which are checked and have no effect yet.",
     "tools.md": "What an agent may read and write. The paths are enforced. The whole file is told to the model; "
-    "`external_apis`, `hard_nos` and `tool_classes` are nothing more than that yet.",
+    "`external_apis` and `hard_nos` are nothing more than that. `fetch_hosts` are hosts whose pages may be fetched, "
+    "by name or glob. `tool_classes` are the classes of MCP tools and of tools on disk. "
+    "With `accept_tool_notes: true`, what a tool said is loaded as a note without `memory accept`.",
     "tools.override.md": "In a project's agent: added to the `tools.md` of its role.",
     "roster.md": "Whom an agent may hand work to. Checked; nothing is handed on yet.",
-    "mcp.md": "MCP servers. `doctor` looks whether their commands are there; none is started yet.",
-    "judges.md": "Who judges what an agent wants to do. Checked; nothing is judged yet.",
-    "mandates.md": "Standing permissions. Checked; not applied yet.",
-    "serve.md": "How an agent would be served over HTTP. Checked; there is no server yet.",
+    "mcp.md": "MCP servers: a `command` that is started, or a `url`. Their tools are offered once they are accepted: "
+    "`atomic-agents mcp check AGENT --accept`. `tools` are those that are wanted; without it all of them.",
+    "judges.md": "What is done before an agent acts, and which model judges: [approvals](../guides/approvals.md). "
+    "An agent's own can only be stricter than `policy.md` and its project's. `timeout_ms`, `judge_captures`, "
+    "`read_audit_mode`, `specialist_composition`, `validation` and `audit` are checked and have no effect.",
+    "mandates.md": "Standing permissions, of an agent, a project or, at the top of the vault, of every agent: "
+    "[grants](../guides/approvals.md#grants).",
+    "serve.md": "How `atomic-agents serve AGENT` [serves](../guides/serve.md) an agent over HTTP. `allow_no_auth` is "
+    "not heeded: beyond this machine a token is needed.",
     "policy.md": "Limits for the whole vault, at its top. Of its `cost_caps` and an agent's own the lower one holds; "
-    "its `cost_guardrails` hold for all agents together, unless they are not enabled. Its rules on "
-    "tools and MCP servers are checked and **not enforced yet**.",
+    "its `cost_guardrails` hold for all agents together, unless they are not enabled. `alerts` says where "
+    "[alerts](../guides/alerts.md) are sent. Its [rules on tools and MCP servers](../guides/approvals.md#rules) hold, "
+    "and what is said for one agent can only be stricter. `model` is checked and has no effect yet.",
 }
 
 Page = Callable[[], Iterator[str]]
@@ -109,9 +120,10 @@ def config_page() -> Iterator[str]:
         for variable in config.VARIABLES
     ]
     yield from ("", *_table(("variable", "meaning", "without it"), rows), "")
-    yield "A key that is in no variable is looked for in `~/.config/atomic_agents/keys.json`, a JSON object such as"
-    yield '`{"anthropic": "…"}`. Prices that the price library does not know stand in `prices.toml`, at the top of the'
-    yield "vault."
+    yield "A key that is in no variable is looked for in the system's keyring, then in"
+    yield "`~/.config/atomic_agents/keys.json`,"
+    yield 'a JSON object such as `{"anthropic": "…"}`: [keys](../guides/secrets.md).'
+    yield "Prices that the price library does not know stand in `prices.toml`, at the top of the vault."
 
 
 def _code(default: str) -> str:
@@ -123,21 +135,24 @@ def errors_page() -> Iterator[str]:
     yield from _head("Errors", "`core/errors.py`")
     yield 'With `--json` an error is `{"error": {"code", "message", "hint", "context"}}` on standard output. The hint'
     yield "is what to type or to edit, one command or edit a line."
+    yield "`atomic-agents explain CODE` prints the same."
     for error in errors():
         above = error.__mro__[1]
         kind = f", a kind of `{above.__dict__['code']}`" if above is not AtomicAgentsError else ""
-        yield from ("", f"## {error.code}", "", f"{_first_line(error)} Exit code {error.exit_status}{kind}.")
+        found = explaining.of_error(error)
+        yield from (
+            "",
+            f"## {error.code}",
+            "",
+            f"{found.meaning} Exit code {error.exit_status}{kind}.",
+            "",
+            found.remedy,
+        )
 
 
 def errors() -> list[type[AtomicAgentsError]]:
-    """Every error an operator can meet, those above before those below, in the order of the file."""
-    found: list[type[AtomicAgentsError]] = []
-    waiting = list(AtomicAgentsError.__subclasses__())
-    while waiting:
-        error = waiting.pop(0)
-        found.append(error)
-        waiting = [*error.__subclasses__(), *waiting]
-    return found
+    """Every error an operator can meet."""
+    return list(explaining.errors())
 
 
 def exit_codes_page() -> Iterator[str]:
@@ -156,13 +171,20 @@ def settings_page() -> Iterator[str]:
     yield "A settings file begins with front matter: `schema_version: 2`, then its settings. Below it stands text for"
     yield "people. A key that is not listed here, and a value of another kind, is an error with its line. The text may"
     yield "say a setting too, as version 1 did; if it says something else than the front matter, that is an error."
-    yield "Sums are USD."
+    yield "Sums are USD. `atomic-agents config show AGENT` prints what holds and the line that it comes from; the"
+    yield "schemas, for editors, are also printed by `atomic-agents config schema FILE`."
     for name, rules in settings.RULES.items():
-        yield from ("", f"## {name}", "", SETTINGS[name], "")
+        link = f"[JSON Schema](schemas/{name.removesuffix('.md')}.json)"
+        yield from ("", f"## {name}", "", f"{SETTINGS[name]} {link}.", "")
         yield from _table(("key", "value"), list(_keys(rules, "")))
         if name in ("model.md", "tools.md"):
             yield from ("", "What `init` writes:", "", f"```yaml {name}", *_template(name), "```")
     yield from ("", "## Without a setting", "", *_table(("model.md", ""), list(_defaults())))
+
+
+def schema_page(name: str) -> Iterator[str]:
+    """The JSON Schema of a settings file."""
+    yield json.dumps(schema.of_file(name), indent=2)
 
 
 def _keys(rules: Mapping[str, Rule], prefix: str) -> Iterator[tuple[str, str]]:
@@ -205,6 +227,7 @@ def _defaults() -> Iterator[tuple[str, str]]:
     yield "`cost_guardrails.daily_cap_action`", f"`{caps.daily_action}`"
     yield "`cost_guardrails.monthly_cap_action`", f"`{caps.monthly_action}`"
     yield "`cost_guardrails.warning_thresholds`", f"{', '.join(map(str, caps.warning_thresholds))}, and always 1"
+    yield "`cost_guardrails.alert_channel`", "every channel in the `alerts` of `policy.md`"
     yield "`cost_guardrails.unknown_price`", f"`{caps.unknown_price}`"
 
 
@@ -212,10 +235,18 @@ def checks_page() -> Iterator[str]:
     """What doctor looks at."""
     yield from _head("Checks", "`operations/health.py`")
     yield "`atomic-agents doctor` runs all of these and writes nothing. A check that finds nothing has passed, and what"
-    yield "that means is below. A failure makes the exit code 1; a warning does not."
+    yield "that means is below. A failure makes the exit code 1; a warning does not. `atomic-agents explain CHECK`"
+    yield "prints the same."
+    yield ""
+    fixes = ", ".join(f"`{name}`" for name in fixing.FIXES)
+    yield f"`doctor --fix CHECK` shows what would mend a check, asks, and does only that: {fixes}. `doctor --live` also"
+    yield "asks each provider for one word, under the caps. Other packages add checks with the entry point group"
+    yield f"`{health.PLUGINS}`: functions that take an `Examination`, or one and an `Agent`, and yield `Finding`s."
     for title, checks in (("Of the vault", health.OF_VAULT), ("Of each agent", health.OF_AGENTS)):
-        rows = [(f"`{name}`", _first_line(check)) for name, check in checks.items()]
-        yield from ("", f"## {title}", "", *_table(("check", "passed means"), rows))
+        yield from ("", f"## {title}")
+        for name, check in checks.items():
+            found = explaining.of_check(name, check)
+            yield from ("", f"### {name}", "", f"{found.meaning} {found.remedy}")
 
 
 def architecture_page() -> Iterator[str]:
@@ -273,6 +304,9 @@ PAGES: Mapping[str, Page] = {
     "docs/reference/settings.md": settings_page,
     "docs/reference/checks.md": checks_page,
     "docs/architecture.md": architecture_page,
+    **{
+        f"docs/reference/schemas/{name.removesuffix('.md')}.json": partial(schema_page, name) for name in settings.RULES
+    },
 }
 
 

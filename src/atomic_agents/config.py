@@ -1,14 +1,10 @@
 """One frozen Config: every variable the program reads, named and described here and read once."""
 
-import contextlib
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
-
-from atomic_agents.core.errors import UsageError
 
 
 class Variable(NamedTuple):
@@ -28,15 +24,37 @@ VARIABLES = (
     Variable("ATOMIC_AGENTS_OPENAI_KEY", "Key for OpenAI's models; read before OPENAI_API_KEY."),
     Variable("OPENAI_API_KEY", "Key for OpenAI's models."),
     Variable("OPENAI_BASE_URL", "Another server that speaks OpenAI's chat protocol."),
+    Variable("GOOGLE_GEMINI_BASE_URL", "Another server that speaks Gemini's protocol."),
     Variable(
         "ATOMIC_AGENTS_<PROVIDER>_KEY", "Key for any other provider, its name in capitals; also <PROVIDER>_API_KEY."
     ),
     Variable("OLLAMA_HOST", "Where Ollama listens.", "http://127.0.0.1:11434"),
+    Variable(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "A collector that takes OTLP over HTTP: each run is sent there as a trace, with the extra `otel`. It heeds the "
+        "other standard variables of that exporter too: headers, certificates, compression, timeout.",
+        "nothing is sent",
+    ),
+    Variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "The same, the whole URL, for traces alone."),
+    Variable("OTEL_SERVICE_NAME", "The service that traces are of.", "atomic-agents"),
+    Variable("OTEL_RESOURCE_ATTRIBUTES", "What else is said of it: `key=value`, by comma."),
+    Variable("OTEL_SDK_DISABLED", "`true`: no traces."),
+    Variable("OTEL_TRACES_EXPORTER", "`none`: no traces.", "otlp"),
+    Variable(
+        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+        "`true`, `span_only` or `span_and_event`: traces carry what was said.",
+        "they carry none of it",
+    ),
+    Variable("TZ", "The time zone of new schedules that state none.", "the machine's"),
     Variable("NO_COLOR", "Set to anything: no colour."),
 )
 
-_SECRET_NAMES = ("KEY", "TOKEN", "SECRET", "PASSWORD")
-_SHORTEST_SECRET = 8
+_WITH_CONTENT = ("true", "span_only", "span_and_event")
+_BASE_URLS = {
+    "anthropic": "ANTHROPIC_BASE_URL",
+    "openai": "OPENAI_BASE_URL",
+    "google": "GOOGLE_GEMINI_BASE_URL",
+}
 _LOOPBACK = {
     "ollama": "http://127.0.0.1:11434/v1",
     "lmstudio": "http://127.0.0.1:1234/v1",
@@ -52,49 +70,41 @@ class Config:
     keys_file: Path
     base_urls: Mapping[str, str] = field(default_factory=dict)
     loopback_servers: Mapping[str, str] = field(default_factory=lambda: dict(_LOOPBACK))
-    _environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def cache_dir(self) -> Path:
         """Where installed model weights go."""
         import platformdirs  # noqa: PLC0415 - 5 ms that only local models need
 
-        stated = self._environ.get("ATOMIC_AGENTS_CACHE_DIR")
+        stated = self.environ.get("ATOMIC_AGENTS_CACHE_DIR")
         cache = stated or platformdirs.user_cache_dir("atomic-agents", appauthor=False)
-        return _expand(cache, Path(self._environ.get("HOME") or Path.home()))
-
-    def key(self, provider: str) -> str | None:
-        """The key for `provider`, or None: the environment first, then the keys file."""
-        name = provider.upper().replace("-", "_")
-        for variable in (f"ATOMIC_AGENTS_{name}_KEY", f"{name}_API_KEY"):
-            if value := self._environ.get(variable, "").strip():
-                return value
-        return self._file_keys().get(provider)
+        return _expand(cache, Path(self.environ.get("HOME") or Path.home()))
 
     @property
-    def secrets(self) -> tuple[str, ...]:
-        """What must not be written down: the keys, and what variables hold whose names end like one.
+    def collector(self) -> str:
+        """Where runs are to be sent as traces, "" where they are not."""
+        if self._said("OTEL_SDK_DISABLED").lower() == "true" or self._said("OTEL_TRACES_EXPORTER").lower() == "none":
+            return ""
+        return self._said("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or self._said("OTEL_EXPORTER_OTLP_ENDPOINT")
 
-        Short ones are left out. Each is there also as JSON spells it, and the longest come first, so that one which
-        holds another is blacked out whole.
-        """
-        values = [value for name, value in self._environ.items() if name.upper().endswith(_SECRET_NAMES)]
-        with contextlib.suppress(UsageError):  # who needs a key from the file is told that it cannot be read
-            values += self._file_keys().values()
-        long = {value.strip() for value in values if len(value.strip()) >= _SHORTEST_SECRET}
-        spelled = long | {json.dumps(value, ensure_ascii=False)[1:-1] for value in long}
-        return tuple(sorted(spelled, key=lambda value: (-len(value), value)))
+    @property
+    def traces_content(self) -> bool:
+        """Whether traces carry what was said."""
+        return self._said("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT").lower() in _WITH_CONTENT
 
-    def _file_keys(self) -> dict[str, str]:
-        try:
-            found = json.loads(self.keys_file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{self.keys_file}: {error}", hint=f"correct or remove {self.keys_file}") from error
-        if not isinstance(found, dict):
-            raise UsageError(f"{self.keys_file}: a JSON object of keys by provider is needed")
-        return {str(name): str(value) for name, value in found.items() if str(value).strip()}
+    @property
+    def time_zone(self) -> str:
+        """The operator's time zone by its name; UTC where the machine does not tell it."""
+        linked = os.path.realpath("/etc/localtime").partition("/zoneinfo/")[2]
+        return self._said("TZ").removeprefix(":") or linked.removeprefix("posix/") or "UTC"
+
+    def _said(self, variable: str) -> str:
+        return self.environ.get(variable, "").strip()
+
+    def variable(self, name: str) -> str | None:
+        """An environment variable that a file of the operator's names, None where it is not set."""
+        return self.environ.get(name) or None
 
 
 def load(root: str | None = None, environ: Mapping[str, str] | None = None) -> Config:
@@ -105,17 +115,13 @@ def load(root: str | None = None, environ: Mapping[str, str] | None = None) -> C
     servers = dict(_LOOPBACK)
     if host := environ.get("OLLAMA_HOST"):
         servers["ollama"] = f"{host if '://' in host else 'http://' + host}/v1"
-    base_urls = {
-        provider: value
-        for provider in ("anthropic", "openai")
-        if (value := environ.get(f"{provider.upper()}_BASE_URL", "").strip())
-    }
+    base_urls = {provider: value for provider, name in _BASE_URLS.items() if (value := environ.get(name, "").strip())}
     return Config(
         root=Path(os.path.abspath(_expand(chosen, home))),
         keys_file=home / ".config" / "atomic_agents" / "keys.json",
         base_urls=base_urls,
         loopback_servers=servers,
-        _environ=environ,
+        environ=environ,
     )
 
 

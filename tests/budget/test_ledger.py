@@ -6,6 +6,7 @@ import pytest
 
 from atomic_agents.budget import ledger
 from atomic_agents.budget.limits import Spent
+from atomic_agents.core.change import Append, ChangeSet
 from atomic_agents.core.values import Usd
 from atomic_agents.memory.search import MemoryIndex
 from atomic_agents.stores.memory import MemoryStore
@@ -113,3 +114,34 @@ def test_the_derived_index_remembers_sums_exactly() -> None:
     assert ledger.spent(store, "caldwell", TODAY, index) == first
     assert first.day == Decimal("0.3")
     index.close()
+
+
+class TestALineIsAdded:
+    """A run ends in a log that was summed before."""
+
+    LINE = Append(DAY, '{"ts":"x","cost_usd":0.25}')
+
+    def grown(self, *also: Append) -> tuple[Spent, int]:
+        """The sum afterwards, and how often it was known without reading the log."""
+        store, sums = MemoryStore({DAY: lines(0.1, 0.2).encode()}), Sums()
+        ledger.spent(store, "caldwell", TODAY, sums)
+        before = ledger.known(store, DAY, sums)
+        assert before is not None
+        store.apply(ChangeSet("end", (*also, self.LINE)))
+        ledger.keep_grown(store, before, self.LINE, sums)
+        sums.hits = 0
+        return ledger.spent(store, "caldwell", TODAY, sums), sums.hits
+
+    def test_the_log_is_not_read_again(self) -> None:
+        assert self.grown() == (Spent(Decimal("0.55"), Decimal("0.55")), 1)
+
+    def test_unless_somebody_else_wrote_too(self) -> None:
+        theirs = Append(DAY, '{"ts":"x","cost_usd":1}')
+
+        assert self.grown(theirs) == (Spent(Decimal("1.55"), Decimal("1.55")), 0)
+
+    def test_what_is_not_known_is_not_guessed(self) -> None:
+        store = MemoryStore({DAY: lines(0.1).encode()})
+
+        assert ledger.known(store, DAY, Sums()) is None
+        assert ledger.known(store, BEFORE, Sums()) is None

@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +18,7 @@ def test_a_template_makes_an_agent_that_is_ready_without_a_key(template: str, sh
 
     assert made.code == 0
     assert made.out == f"{shell.root}/scout: made from the template {template}, with the model embedded:quote\n"
-    assert shell("doctor", "--agent", "scout").out == "ready: 1 agent, 10 checks passed\n"
+    assert shell("doctor", "--agent", "scout").out.startswith("ready: 1 agent, ")
     assert shell("run", "scout", "--work-item", "remember: tea at four").code == 0
     assert "{{" not in "".join(path.read_text() for path in shell.root.rglob("*.md"))
 
@@ -149,10 +152,111 @@ def test_a_keys_file_that_is_broken_is_named(shell: Shell) -> None:
     keys = shell.home / ".config/atomic_agents/keys.json"
     keys.parent.mkdir(parents=True)
     keys.write_text("{")
+    keys.chmod(0o600)
 
     done = shell("init", "scout")
 
-    assert done.code == 2
-    assert done.err.startswith(f"error: {keys}: ")
+    assert done.code == 7
+    assert done.err.startswith(f"error: {keys}:1: is not JSON")
     keys.write_text(json.dumps({"openai": "k"}))
     assert shell("init", "scout").code == 0
+
+
+def test_answers_come_from_a_file_and_options_win(tmp_path: Path, shell: Shell) -> None:
+    answers = tmp_path / "answers.yml"
+    answers.write_text("name: rosa\ntemplate: writer\nbudget: 2.50\nautonomy: cautious\nabout: Ann grows figs\n")
+
+    made = shell("init", "--answers", str(answers), "--template", "researcher", "--json")
+
+    assert made.value["template"] == "researcher"
+    rosa = shell.root / "rosa"
+    assert "daily_cap_usd: 2.50\n  monthly_cap_usd: 50.00\n" in (rosa / "model.md").read_text()
+    assert "## Role and context\n\nAnn grows figs\n" in (rosa / "persona/USER.md").read_text()
+    assert "external_side_effect: escalate" in (rosa / "judges.md").read_text()
+    assert shell("doctor").out.startswith("ready: 1 agent, ")
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "hint"),
+    [
+        ("nmae: rosa\n", "answers.yml: nmae is no question of init", "write name"),
+        ("autonomy: cautios\n", "there is no autonomy cautios; it can be cautious, balanced, autonomous",
+         "write autonomy: cautious"),
+        ("budget: lots\n", "the budget is 'lots'; a number in USD is needed", "--budget 1.00"),
+        ("name: [\n", "answers.yml:2: front matter is not YAML", "write lines such as name: scout in "),
+        ("from: /nowhere\n", "there is no folder /nowhere", "atomic-agents init my-agent --from ~/notes"),
+    ],
+)  # fmt: skip
+def test_answers_that_are_wrong_are_told(text: str, error: str, hint: str, tmp_path: Path, shell: Shell) -> None:
+    (tmp_path / "answers.yml").write_text(text)
+
+    done = shell("init", "--answers", str(tmp_path / "answers.yml"))
+
+    assert done.code == 2
+    assert error in done.err
+    assert f"  hint: {hint}" in done.err
+    assert not shell.root.exists()
+
+
+def test_the_budget_fits_the_model(shell: Shell) -> None:
+    shell("init", "small", "--model", "openai:gpt-5-nano")
+    shell("init", "large", "--model", "anthropic:claude-opus-4-1")
+
+    small, large = (
+        shell("info", name, "--json").value["settings"]["model.md"]["values"] for name in ("small", "large")
+    )
+    assert small["cost_guardrails"]["daily_cap_usd"] == 1
+    assert large["cost_guardrails"]["daily_cap_usd"] >= 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no pty")
+def test_at_a_terminal_it_asks_seven_questions_at_most(shell: Shell) -> None:
+    answers = [b"rosa", b"writer", b"", b"", b"balanced", b"Ann, who grows figs", b""]
+
+    asked = at_a_terminal(shell, answers, "init")
+
+    assert asked == len(answers)
+    assert "Ann, who grows figs" in (shell.root / "rosa/persona/USER.md").read_text()
+    assert "external_side_effect: judge_required" in (shell.root / "rosa/judges.md").read_text()
+    assert shell("doctor").out.startswith("ready: 1 agent, ")
+
+
+def at_a_terminal(shell: Shell, answers: list[bytes], *arguments: str) -> int:
+    """Answer each question as it is asked, where a line ends in `: `; how many there were."""
+    import pty
+
+    here, there = pty.openpty()
+    environ = {**os.environ, "HOME": str(shell.home), "ATOMIC_AGENTS_ROOT": str(shell.root), "NO_COLOR": "1"}
+    command = [sys.executable, "-m", "atomic_agents", *arguments]
+    process = subprocess.Popen(command, stdin=there, stdout=there, stderr=there, env=environ, cwd=shell.home)
+    os.close(there)
+    asked, said = 0, b""
+    while True:
+        try:
+            new = os.read(here, 4096)
+        except OSError:
+            break
+        said += new
+        if said.endswith(b": ") and asked < len(answers):
+            os.write(here, answers[asked] + b"\n")
+            asked, said = asked + 1, b""
+    os.close(here)
+    assert process.wait(60) == 0
+    return asked
+
+
+def test_what_a_template_has_changed_since_is_shown_for_an_agent_that_is_there(shell: Shell) -> None:
+    shell("init", "scout")
+    record = shell.root / "_migrations/templates/scout.json"
+    older = json.loads(record.read_text())
+    line = "- Advice that cannot be acted on this week is an essay."
+    older["files"]["persona/SOUL.md"].remove(line)
+    record.write_text(json.dumps(older))
+    (shell.root / "scout/persona/SOUL.md").write_text("\n".join(older["files"]["persona/SOUL.md"]))
+    before = tree(shell.root)
+
+    done = shell("init", "scout")
+
+    assert (done.code, tree(shell.root)) == (1, before)
+    assert f"+{line}" in done.out
+    assert "to take that over: atomic-agents upgrade --templates" in done.err

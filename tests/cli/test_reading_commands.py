@@ -132,6 +132,41 @@ def test_memory_search_finds_and_says_where(samples: Path, shell: Shell) -> None
     assert (nothing.code, nothing.out, nothing.err) == (0, "", "nothing matches\n")
 
 
+def test_a_passage_is_shown_with_its_place_and_score(samples: Path, shell: Shell) -> None:
+    assert samples.is_dir()
+
+    (first, *_), said = shell("memory", "search", "caldwell", "deposit", "--json").value, shell(
+        "memory", "search", "caldwell", "deposit", "--limit", "1"
+    )  # fmt: skip
+
+    assert said.out == f"{first['path']}:{first['line']}  {first['score']:.2f}\n{first['text']}\n\n"
+
+
+def test_wiki_and_journal_are_searched_for_themselves(samples: Path, shell: Shell) -> None:
+    written = shell("journal", "add", "caldwell", "A narwhal came.").out.split()[-1]
+    (samples / "caldwell/wiki/narwhal.md").write_text("# Narwhal\n\nIts horn.\n")
+
+    journal, wiki = (shell(group, "search", "caldwell", "narwhal", "--json").value for group in ("journal", "wiki"))
+
+    assert [(hit["path"], hit["text"]) for hit in journal] == [(written, "A narwhal came.")]
+    assert [hit["path"] for hit in wiki] == ["caldwell/wiki/narwhal.md"]
+
+
+def test_a_day_of_the_journal_is_shown_and_one_without_any_says_so(samples: Path, shell: Shell) -> None:
+    before = {path: path.read_bytes() for path in samples.rglob("*.md")}
+
+    planned = shell("journal", "add", "caldwell", "The roof is mended.", "--dry-run")
+    unchanged = before == {path: path.read_bytes() for path in samples.rglob("*.md")}
+    shell("journal", "add", "caldwell", "The roof is mended.")
+    shown, missing, wrong = (shell("journal", "show", "caldwell", *day) for day in ((), ("1999-01-01",), ("soon",)))
+
+    assert unchanged
+    assert "+The roof is mended." in planned.out
+    assert "The roof is mended." in shown.out
+    assert (missing.code, wrong.code) == (1, 2)
+    assert "journal show caldwell 2" in missing.err
+
+
 def test_models_are_listed_with_what_each_needs(shell: Shell) -> None:
     models = {model["id"]: model for model in shell("models", "list", "--json").value}
 

@@ -302,7 +302,7 @@ def test_front_matter_ends_at_its_first_fence(text: str, meta: dict[str, object]
         (b"---\nwords\n---\n", 2, "not a list of `key: value` lines"),
         (b"\n---\na: 1\nb: [\n---\n", 5, "not YAML"),
         (b"a\nb \xe9\n", 2, "is not UTF-8 text (byte 0xe9)"),
-        ("a\n".encode("utf-16"), 1, "is not UTF-8 text (byte 0xff)"),
+        ("a\n".encode("utf-16"), 1, "is UTF-16 text, as some Windows editors save it"),
         ("a\n".encode("utf-16-le"), 0, "is binary"),
         (b"\x89PNG\r\n", 1, "is not UTF-8 text"),
         (b"x" * (MAX_BYTES + 1), 0, "is 8 MiB; a document may hold 8 MiB"),

@@ -1,3 +1,4 @@
+import json
 import re
 import subprocess
 from collections.abc import Callable
@@ -6,9 +7,13 @@ from pathlib import Path
 import pytest
 from scripts import changelog, generate_docs
 
+from atomic_agents.budget import prices
+from atomic_agents.core.change import ChangeSet, Put
 from atomic_agents.core.document import parse
 from atomic_agents.core.errors import AtomicAgentsError
-from atomic_agents.vault import settings
+from atomic_agents.stores.memory import MemoryStore
+from atomic_agents.vault import schedules, settings
+from atomic_agents.vault.vault import Vault
 
 Play = Callable[[str, Path], "subprocess.CompletedProcess[str]"]
 
@@ -20,6 +25,7 @@ PAGES = sorted(
 )
 TRANSCRIPTS = [path for path in PAGES if "```console" in path.read_text(encoding="utf-8")]
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_CODE = re.compile(r"^```(yaml|toml|json) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _EXAMPLE = re.compile(r"^```yaml (\S+\.md)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -38,7 +44,10 @@ def anchors(path: Path) -> set[str]:
 
 
 EXAMPLES = [
-    (name(path), found[1], found[2]) for path in PAGES for found in _EXAMPLE.finditer(path.read_text(encoding="utf-8"))
+    (name(path), found[1], found[2])
+    for path in PAGES
+    for found in _EXAMPLE.finditer(path.read_text(encoding="utf-8"))
+    if found[1] in settings.RULES
 ]
 ERRORS = generate_docs.errors()
 
@@ -67,6 +76,22 @@ def test_an_example_of_settings_is_right(page: str, file: str, text: str) -> Non
 
     assert (found.problems, found.version) == ((), 2)
     assert found.values
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_an_example_says_what_it_is_of_and_is_right(path: Path) -> None:
+    for kind, file, text in _CODE.findall(path.read_text(encoding="utf-8")):
+        if kind == "yaml" and file == "schedule.md":
+            document = parse(f"{path}/{file}", f"---\n{text}---\n".encode())
+            assert schedules.read("a", "s", document, "").problems == ()
+        elif kind == "yaml":
+            assert file in settings.RULES, f"it names no settings file: {text}"
+        elif kind == "toml":
+            store = MemoryStore()
+            store.apply(ChangeSet("state prices", (Put(prices.PRICES_FILE, text.encode()),)))
+            assert prices.load(Vault(store)).own
+        else:
+            json.loads(text)
 
 
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=name)

@@ -1,8 +1,12 @@
 import json
+import re
+import uuid
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from atomic_agents.config import load
 from atomic_agents.guard.secrets import REDACTED, redact, redacted
 
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nIBAAKC\n-----END RSA PRIVATE KEY-----"
@@ -62,23 +66,6 @@ def test_a_private_key_that_does_not_end_is_blacked_out_to_the_end() -> None:
     assert redact("see -----BEGIN PRIVATE KEY-----\nMIIE") == f"see {REDACTED}"
 
 
-def test_the_environment_says_what_is_secret() -> None:
-    environ = {
-        "HOME": "/nowhere-at-all",
-        "MY_PASSWORD": 'quo"ted-and-long',
-        "DEPLOY_TOKEN": "abcdefgh",
-        "LONGER_TOKEN": "abcdefgh-and-more",
-        "SHORT_KEY": "k",
-        "KEYBOARD": "qwertyuiop",
-    }
-
-    secrets = load("vault", environ).secrets
-
-    assert secrets == ("abcdefgh-and-more", 'quo\\"ted-and-long', 'quo"ted-and-long', "abcdefgh")
-    assert redact("abcdefgh-and-more abcdefgh k qwertyuiop", secrets) == f"{REDACTED} {REDACTED} k qwertyuiop"
-    assert redact(json.dumps('a quo"ted-and-long one'), secrets) == f'"a {REDACTED} one"'
-
-
 def test_every_text_of_a_value_is_redacted() -> None:
     value = {"a": ["hidden!!", ("hidden!!", 1)], "b": {"c": "hidden!!"}, "d": None, "e": 1.5}
 
@@ -88,3 +75,96 @@ def test_every_text_of_a_value_is_redacted() -> None:
         "d": None,
         "e": 1.5,
     }
+
+
+B64, WORD, HEX = "[A-Za-z0-9+/]", "[A-Za-z0-9_-]", "[0-9a-f]"
+REAL_SHAPES = {
+    "Anthropic": rf"sk-ant-api03-{WORD}{{93}}AA",
+    "OpenAI": r"sk-[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20}",
+    "OpenAI project": rf"sk-proj-{WORD}{{40,156}}",
+    "OpenAI service account": rf"sk-svcacct-{WORD}{{40,156}}",
+    "OpenRouter": rf"sk-or-v1-{HEX}{{64}}",
+    "DeepSeek": rf"sk-{HEX}{{32}}",
+    "Google": rf"AIza{WORD}{{35}}",
+    "Google OAuth": rf"ya29\.{WORD}{{60,200}}",
+    "Google client secret": rf"GOCSPX-{WORD}{{28}}",
+    "AWS access key": r"(AKIA|ASIA)[A-Z2-7]{16}",
+    "Azure OpenAI": r"[A-Za-z0-9]{52}JQQJ99[A-Za-z0-9]{26}",
+    "Azure client secret": r"[A-Za-z0-9]{3}[0-9]Q~[A-Za-z0-9_~-]{34}",
+    "Groq": r"gsk_[A-Za-z0-9]{52}",
+    "xAI": r"xai-[A-Za-z0-9]{80}",
+    "Cerebras": r"csk-[a-z0-9]{48}",
+    "Hugging Face": r"hf_[A-Za-z]{34}",
+    "Fireworks": r"fw_[A-Za-z0-9]{22}",
+    "NVIDIA": rf"nvapi-{WORD}{{64}}",
+    "GitHub": r"gh[pousr]_[A-Za-z0-9]{36}",
+    "GitHub fine-grained": r"github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}",
+    "GitLab": rf"glpat-{WORD}{{20}}",
+    "Slack bot": r"xoxb-[0-9]{10,13}-[0-9]{10,13}-[A-Za-z0-9]{24}",
+    "Slack app": r"xapp-1-A[A-Z0-9]{10}-[0-9]{13}-[0-9a-f]{64}",
+    "Stripe": r"(sk|rk)_(live|test)_[A-Za-z0-9]{24,99}",
+    "SendGrid": rf"SG\.{WORD}{{22}}\.{WORD}{{43}}",
+    "Telegram": rf"[0-9]{{9,10}}:AA{WORD}{{33}}",
+    "npm": r"npm_[A-Za-z0-9]{36}",
+    "Linear": r"lin_api_[A-Za-z0-9]{40}",
+    "JWT": rf"eyJ{WORD}{{20,80}}\.eyJ{WORD}{{20,200}}\.{WORD}{{43}}",
+    "private key": rf"-----BEGIN (RSA |)PRIVATE KEY-----(\n{B64}{{64}}){{1,4}}\n-----END (RSA |EC |)PRIVATE KEY-----",
+}
+SHAPELESS = {
+    "Mistral": ("MISTRAL_API_KEY=", r"a1[A-Za-z0-9]{30}"),
+    "Cohere": ("api_key: ", r"[0-9][A-Za-z]{1}[A-Za-z0-9]{38}"),
+    "Azure": ('"api-key": "', rf"a1{HEX}{{30}}"),
+    "Azure storage": ("AccountKey=", rf"a1{B64}{{84}}=="),
+    "AWS secret": ("aws_secret_access_key = ", rf"a1{B64}{{38}}"),
+    "a header": ("Authorization: Bearer ", r"a1[A-Za-z0-9._-]{30,80}"),
+    "a database": ("postgres://nell:", r"[A-Za-z0-9!$%]{8,30}"),
+    "a Slack hook": ("https://hooks.slack.com/services/", r"T[A-Z0-9]{8}/B[A-Z0-9]{8}/[A-Za-z0-9]{24}"),
+}
+
+
+@pytest.mark.parametrize("provider", REAL_SHAPES)
+@given(data=st.data())
+def test_any_key_of_a_provider_is_blacked_out(provider: str, data: st.DataObject) -> None:
+    key = data.draw(st.from_regex(re.compile(REAL_SHAPES[provider], re.ASCII), fullmatch=True))
+
+    assert redact(f"use {key}, then go on") == f"use {REDACTED}, then go on"
+
+
+@pytest.mark.parametrize("provider", SHAPELESS)
+@given(data=st.data())
+def test_a_key_without_a_shape_is_known_by_what_it_is_said_to_be(provider: str, data: st.DataObject) -> None:
+    before, shape = SHAPELESS[provider]
+    key = data.draw(st.from_regex(re.compile(shape, re.ASCII), fullmatch=True))
+    after = "@db/main" if provider == "a database" else '", next'
+
+    found = redact(f"{before}{key}{after}")
+
+    assert (found.startswith(before), found.endswith(after)) == (True, True)
+    assert key not in found
+    assert REDACTED in found
+
+
+@given(st.binary(min_size=64, max_size=64), st.uuids(), st.sampled_from(["sha256", "revision", "id", "key", "token"]))
+def test_hashes_and_ids_stay_as_they_are(data: bytes, some: uuid.UUID, name: str) -> None:
+    text = " ".join(f"{name}: {part}" for part in (data.hex(), data.hex()[:64], data.hex()[:40], data.hex()[:32], some))
+
+    assert redact(text) == text
+
+
+WORDS = st.from_regex(re.compile(r"[A-Za-z]{1,12}([-'_.][a-z]{1,9})?[,.:;?]?", re.ASCII), fullmatch=True)
+
+
+@given(st.lists(WORDS | st.integers().map(str) | st.dates().map(str), max_size=30))
+def test_prose_stays_as_it_is(words: list[str]) -> None:
+    text = " ".join(words)
+
+    assert redact(text) == text
+
+
+def test_what_is_written_about_the_program_stays_as_it_is() -> None:
+    root = Path(__file__).parents[2]
+    pages = [*root.glob("docs/**/*.md"), *root.glob("src/atomic_agents/samples/**/*.md"), root / "README.md"]
+    texts = {path: path.read_text(encoding="utf-8") for path in pages}
+
+    assert [path.name for path, text in texts.items() if redact(text) != text] == []
+    assert len(texts) > 20

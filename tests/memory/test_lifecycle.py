@@ -3,12 +3,14 @@ from collections.abc import Mapping
 
 import pytest
 
-from atomic_agents.core.change import ChangeSet
+from atomic_agents.core.change import ChangeSet, Put
 from atomic_agents.core.document import parse
+from atomic_agents.core.errors import Conflict
 from atomic_agents.guard.paths import policy
 from atomic_agents.memory.lifecycle import Captures, Outcome
 from atomic_agents.stores.memory import MemoryStore
 from atomic_agents.testing.deeds import put
+from atomic_agents.vault import note
 from atomic_agents.vault.settings import ToolSettings
 from atomic_agents.vault.vault import Vault
 
@@ -352,7 +354,7 @@ def test_several_captures_of_a_run_fold_together() -> None:
     assert "Coffee at ten." in desk.text("user_coffee.md")
     assert desk.meta("user_coffee.md")["superseded_by"] == "user_cocoa.md"
     assert desk.text("INDEX.md").count("- [") == 3
-    assert len([file for file in desk.files() if file.startswith(".versions/")]) == 1
+    assert len([file for file in desk.files() if file.startswith(".versions/user_coffee/")]) == 1
 
 
 def test_the_same_fact_again_after_it_was_superseded_is_a_new_note() -> None:
@@ -374,7 +376,8 @@ def test_captures_folded_over_what_changed_meanwhile_lose_nothing() -> None:
     put(desk.store, caldwell__memory__INDEX="# Edited\n")
     desk.store = MemoryStore({f"{MEMORY}INDEX.md": b"# Edited\n"})
 
-    desk.captures = former.over(desk.fresh())
+    former.vault = Vault(desk.store)
+    desk.captures = former.again()
     desk.apply()
 
     assert [outcome.became for outcome in desk.captures.outcomes] == ["rejected", "written", "written"]
@@ -394,3 +397,80 @@ def test_the_bytes_of_an_index_that_is_not_utf8_are_kept() -> None:
     blob = desk.store.read(f"{MEMORY}INDEX.md")
     assert blob is not None
     assert blob.data.startswith(b"# Mine \xff\n")
+
+
+LONG = "The ferry leaves the north quay at nine and comes back before the bell rings."
+
+
+def test_what_was_recalled_is_not_remembered_again() -> None:
+    desk = Desk(user_tea=OLD)
+    desk.captures.recalled(f'<document path="caldwell/memory/user_x.md">\n{LONG}\n</document>')
+
+    again = desk.add(name="Ferry", body=LONG)
+    revised = desk.add(body=LONG, merge_into="user_tea.md")
+
+    assert again.message.startswith("not remembered: your memory says so already")
+    assert revised.became == "revised"
+
+
+def test_what_was_recalled_is_remembered_where_the_operator_says_it() -> None:
+    desk = Desk()
+    desk.fresh(f"Remember: {LONG}").recalled(LONG)
+
+    assert desk.add(name="Ferry", body=LONG).became == "written"
+
+
+@pytest.mark.parametrize("claim", ["operator", "document", "inference", "tool"])
+def test_what_a_tool_said_waits_for_the_operator_whatever_the_model_claims(claim: str) -> None:
+    desk = Desk(INDEX=INDEX)
+    desk.captures.told(f"HTTP 200\n{LONG}")
+
+    outcome = desk.add(name="Ferry", body=LONG, provenance=claim)
+    desk.apply()
+
+    assert "nothing of it is loaded before the operator accepts it" in outcome.message
+    assert desk.meta("user_ferry.md")["provenance"] == "tool"
+    assert note.read(parse("x", desk.text("user_ferry.md").encode()), "x").hidden
+    assert desk.text("INDEX.md") == INDEX
+
+
+def test_a_rule_of_the_operator_accepts_what_tools_say() -> None:
+    desk = Desk()
+    desk.captures.accept_tool_notes = True
+    desk.captures.told(LONG)
+
+    desk.add(name="Ferry", body=LONG)
+    desk.apply()
+
+    assert (desk.meta("user_ferry.md")["provenance"], desk.meta("user_ferry.md")["accepted"]) == ("tool", "2026-11-22")
+    assert "user_ferry.md" in desk.text("INDEX.md")
+
+
+def test_a_decision_that_contradicts_an_older_one_is_sent_back_with_the_way_to_go_on() -> None:
+    desk = Desk()
+    bank = {"type": "decision", "name": "Database of the ledger", "body": "It is Postgres."}
+    desk.add(**bank)
+    other = {**bank, "name": "Ledger database", "body": "It is SQLite."}
+
+    refused = desk.add(**other)
+    taken = desk.add(**other, supersedes="decision_database_of_the_ledger.md")
+
+    assert refused.message.startswith("not remembered: decision_database_of_the_ledger.md decides the same differently")
+    assert "send it with supersedes decision_database_of_the_ledger.md" in refused.message
+    assert taken.became == "written"
+
+
+def test_a_note_that_was_edited_while_it_was_revised_stays_and_the_revision_is_kept_beside_it() -> None:
+    desk = Desk(user_tea=OLD)
+    desk.add(merge_into="user_tea.md", body="Green tea at six.")
+    edited = OLD.replace("Black tea at five.", "Black tea at five, by hand.")
+    desk.store.apply(ChangeSet("by hand", (Put(f"{MEMORY}user_tea.md", edited.encode()),)))
+
+    with pytest.raises(Conflict):
+        desk.apply()
+    desk.captures = desk.captures.again()
+    desk.apply()
+
+    assert desk.text("user_tea.md") == edited
+    assert "Green tea at six." in desk.text("user_tea_2.md")
+    assert desk.captures.outcomes[0].message.startswith("user_tea.md was edited meanwhile and stays as it is")

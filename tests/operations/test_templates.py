@@ -8,7 +8,7 @@ from atomic_agents import config
 from atomic_agents._version import __version__
 from atomic_agents.bootstrap import open_workspace
 from atomic_agents.operations import templates
-from atomic_agents.operations.scaffold import scaffold
+from atomic_agents.operations.scaffold import Answers, scaffold
 from atomic_agents.operations.templates import Merged, TemplateUpgrades
 from atomic_agents.operations.workspace import Workspace
 
@@ -24,7 +24,7 @@ class Vault:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.workspace: Workspace = open_workspace(config.load(str(root), {"HOME": str(root.parent)}))
-        self.workspace.store.apply(scaffold(self.workspace, "scout", template="advisor", model="embedded:quote"))
+        self.workspace.store.apply(scaffold(self.workspace, Answers("scout", "advisor", "embedded:quote")).change)
 
     def text(self, path: str) -> str:
         return (self.root / path).read_bytes().decode()
@@ -83,7 +83,7 @@ def test_an_agent_that_is_made_again_is_recorded_again(vault: Vault) -> None:
     for path in sorted((vault.root / "scout").rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
 
-    vault.workspace.store.apply(scaffold(vault.workspace, "scout", template="writer", model="m"))
+    vault.workspace.store.apply(scaffold(vault.workspace, Answers("scout", "writer", "m")).change)
 
     assert json.loads(vault.text(RECORD))["template"] == "writer"
 

@@ -78,6 +78,18 @@ def test_a_turn_says_which_notes_came_of_it() -> None:
     assert (turn.answer, turn.captured) == ("Noted.", ("user_tea.md",))
 
 
+def test_a_secret_is_blacked_out_of_what_is_written_down() -> None:
+    secret = "sk-ant-api03-abcdefghijklmnop"
+    kitchen = Kitchen([f"I keep {secret} in mind."])
+
+    result = kitchen.say(f"My key is {secret}.")
+
+    (turn,) = kitchen.found.turns
+    assert secret in result.text
+    assert (turn.asked, turn.answer) == ("My key is [redacted].", "I keep [redacted] in mind.")
+    assert secret not in kitchen.found.title
+
+
 def test_turn_note_journal_and_log_line_are_one_change() -> None:
     applied: list[tuple[str, ...]] = []
     kitchen = Kitchen([f"Noted.\n{BLOCK}"])

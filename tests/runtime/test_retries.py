@@ -11,21 +11,19 @@ import pytest
 
 from atomic_agents.core.model import Usage
 from atomic_agents.operations.workspace import Workspace
-from atomic_agents.providers.library import LibraryProvider
 from atomic_agents.runtime import turn
 from atomic_agents.runtime.runner import Result
 from atomic_agents.stores.files import FolderStore
 from atomic_agents.testing.deeds import put
-from atomic_agents.testing.servers import AnthropicServer, ModelServer, OpenAIServer, Reply
+from atomic_agents.testing.servers import ModelServer, Reply
+from atomic_agents.testing.wires import COMPATIBLE, OPENAI, WIRES
 from atomic_agents.testing.workspaces import add_agent, run, scripted_workspace
 
-SERVERS: dict[str, type[ModelServer]] = {"openai": OpenAIServer, "anthropic": AnthropicServer}
-MODELS = {"openai": "openai:gpt-5-mini", "anthropic": "anthropic:claude-haiku-4-5"}
-OTHER = {"openai": "openai:gpt-5-nano", "anthropic": "anthropic:claude-sonnet-5-5"}
-PRICES = "".join(f'["{name}"]\ninput = 0\noutput = 1000\n' for name in (*MODELS.values(), *OTHER.values()))
+NAMES = [name for wire in WIRES.values() for name in (wire.model, wire.fallback)]
+PRICES = "".join(f'["{name}"]\ninput = 0\noutput = 1000\n' for name in NAMES)
 DONE = Reply("All is well.", usage=Usage(0, 20))
 BUSY = Reply("Overloaded", status=529, error_type="overloaded_error")
-BOTH = pytest.mark.parametrize("family", ["openai", "anthropic"])
+EVERY = pytest.mark.parametrize("family", WIRES)
 
 
 class House:
@@ -34,8 +32,8 @@ class House:
     def __init__(self, folder: Path, server: ModelServer, family: str, *, fallback: bool, cap: str) -> None:
         self.root, self.server, self.waits = folder / "vault", server, list[float]()
         self.store = FolderStore(self.root)
-        lines = f"model: {MODELS[family]}\nmax_output_tokens: 100\n"
-        lines += f"fallback_model: {OTHER[family]}\n" if fallback else ""
+        lines = f"model: {WIRES[family].model}\nmax_output_tokens: 100\n"
+        lines += f"fallback_model: {WIRES[family].fallback}\n" if fallback else ""
         lines += f"cost_guardrails:\n  enabled: true\n  daily_cap_usd: {cap}\n" if cap else ""
         add_agent(self.store, model=f"---\nschema_version: 2\n{lines}---\n")
         put(self.store, **{"prices.toml": PRICES})
@@ -43,7 +41,7 @@ class House:
 
     def workspace(self) -> Workspace:
         workspace = scripted_workspace(self.store, [], root=self.root)
-        provider = LibraryProvider(keys=lambda _: "k", base_urls={self.family: self.server.url})
+        provider = WIRES[self.family].provider(self.server)
         workspace.make_providers = lambda _search: (provider,)
         workspace.sleep = self.waits.append
         return workspace
@@ -66,6 +64,10 @@ class House:
         found: dict[str, Any] = json.loads(line)
         return found
 
+    def usd(self, amount: str) -> Decimal:
+        """A sum; nothing where the model is on this machine."""
+        return Decimal(amount) * (self.family != COMPATIBLE.family)
+
     @property
     def models(self) -> list[str]:
         return [request["model"] for request in self.server.requests]
@@ -79,7 +81,9 @@ def house(tmp_path: Path) -> Iterator[Build]:
     servers: list[ModelServer] = []
 
     def build(family: str, *replies: Reply, fallback: bool = False, cap: str = "") -> House:
-        server = SERVERS[family](replies)
+        if not WIRES[family].is_installed:
+            pytest.skip(f"needs the extra [{family}]")
+        server = WIRES[family].server(replies)
         servers.append(server.__enter__())
         return House(tmp_path, server, family, fallback=fallback, cap=cap)
 
@@ -94,7 +98,7 @@ def closing(servers: list[ModelServer]) -> Iterator[None]:
         server.__exit__(None, None, None)
 
 
-@BOTH
+@EVERY
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 529])
 def test_a_failure_that_passes_is_asked_again_and_written_down(house: Build, family: str, status: int) -> None:
     found = house(family, Reply("busy", status=status, error_type="x"), Reply("busy", status=status), DONE)
@@ -107,11 +111,11 @@ def test_a_failure_that_passes_is_asked_again_and_written_down(house: Build, fam
     ]  # fmt: skip
     assert [event.get("attempt") for event in found.events(result)[1:8]] == [None, 1, 2, 2, 2, 3, 3]
     assert len(found.server.requests) == 3
-    assert result.cost == Decimal("0.02")
+    assert result.cost == found.usd("0.02")
     assert any("was asked again" in warning for warning in result.warnings)
 
 
-@BOTH
+@EVERY
 @pytest.mark.parametrize("status", [400, 401])
 def test_a_failure_that_will_not_pass_is_asked_once_and_is_exit_7(house: Build, family: str, status: int) -> None:
     found = house(family, Reply("the key is no good", status=status), fallback=True)
@@ -125,7 +129,7 @@ def test_a_failure_that_will_not_pass_is_asked_once_and_is_exit_7(house: Build, 
     assert found.line()["status"] == "error"
 
 
-@BOTH
+@EVERY
 def test_the_seconds_that_a_provider_asks_for_are_waited(house: Build, family: str) -> None:
     found = house(family, Reply("slow down", status=429, retry_after="7"), DONE)
 
@@ -136,7 +140,7 @@ def test_the_seconds_that_a_provider_asks_for_are_waited(house: Build, family: s
     assert 7 <= wait <= 7 * 1.25
 
 
-@BOTH
+@EVERY
 def test_a_provider_may_ask_for_a_point_in_time(house: Build, family: str) -> None:
     then = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=30)
     found = house(family, Reply("slow down", status=429, retry_after=email.utils.format_datetime(then)), DONE)
@@ -157,16 +161,16 @@ def test_a_provider_that_asks_for_an_hour_is_not_waited_for(house: Build) -> Non
     assert result.failure.hint == "run it again in 3600 s"
 
 
-@BOTH
+@EVERY
 def test_a_model_that_keeps_failing_is_replaced_by_the_fallback(house: Build, family: str) -> None:
     found = house(family, *[BUSY] * turn.MOST_TRIES, DONE, fallback=True)
 
     result = found.run()
 
-    first, second = (model[family].partition(":")[2] for model in (MODELS, OTHER))
+    first, second = (name.partition(":")[2] for name in (WIRES[family].model, WIRES[family].fallback))
     assert found.models == [first] * turn.MOST_TRIES + [second]
-    assert (result.text, result.model) == ("All is well.", OTHER[family])
-    assert f"{MODELS[family]} kept failing; {OTHER[family]} answers instead" in result.warnings
+    assert (result.text, result.model) == ("All is well.", WIRES[family].fallback)
+    assert f"{WIRES[family].model} kept failing; {WIRES[family].fallback} answers instead" in result.warnings
     assert found.line()["fallback"] is True
 
 
@@ -182,7 +186,7 @@ def test_a_model_that_keeps_failing_ends_in_the_words_of_its_provider(house: Bui
     assert found.line()["error"] == "provider-failed: anthropic:claude-haiku-4-5 answered 529: Overloaded"
 
 
-@BOTH
+@EVERY
 def test_a_connection_that_drops_before_a_word_is_asked_again_and_counted(house: Build, family: str) -> None:
     found = house(family, Reply(silent=True), DONE, cap="10")
 
@@ -190,11 +194,11 @@ def test_a_connection_that_drops_before_a_word_is_asked_again_and_counted(house:
 
     assert result.text == "All is well."
     failed = next(event for event in found.events(result) if event["event"] == "failed")
-    assert result.cost == Decimal("0.02") + Decimal(str(failed["cost"]))
+    assert result.cost == found.usd("0.02") + Decimal(str(failed["cost"]))
     assert result.cost == Decimal(str(found.line()["cost_usd"]))
 
 
-@BOTH
+@EVERY
 def test_a_connection_that_drops_in_the_middle_is_not_asked_again(house: Build, family: str) -> None:
     found, said = house(family, Reply("So far so good, and then", breaks=True), DONE), list[str]()
 
@@ -204,10 +208,10 @@ def test_a_connection_that_drops_in_the_middle_is_not_asked_again(house: Build, 
     assert result.failure.exit_status == 7
     assert "".join(said).startswith("So far")
     assert (len(found.server.requests), found.waits) == (1, [])
-    assert result.cost == Decimal("0.1")
+    assert result.cost == found.usd("0.1")
 
 
-@BOTH
+@EVERY
 def test_a_slow_trickle_is_no_failure(house: Build, family: str) -> None:
     found = house(family, Reply("All is well.", pause=0.05, usage=Usage(0, 20)))
 
@@ -226,7 +230,7 @@ def test_a_cap_holds_for_what_is_asked_again(house: Build) -> None:
 
 def test_a_fallback_that_a_cap_forbids_is_not_asked(house: Build) -> None:
     found = house("openai", Reply("slow down", status=429, retry_after="3600"), cap="0.15", fallback=True)
-    cheap = f'["{OTHER["openai"]}"]\ninput = 0\noutput = '
+    cheap = f'["{OPENAI.fallback}"]\ninput = 0\noutput = '
     prices = PRICES.replace(f"{cheap}1000", f"{cheap}9000")
     put(found.store, **{"prices.toml": prices})
 

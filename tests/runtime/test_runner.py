@@ -233,7 +233,7 @@ def test_every_call_of_a_tool_is_answered_whatever_is_wrong_with_it(house: House
     assert result.text == "done"
     assert [answer.call_id for answer in answers] == [one.id for one in calls]
     assert [answer.text.startswith("error: ") for answer in answers] == [True] * 7 + [False] * 2
-    assert "there are recall, read_note, remember" in answers[0].text
+    assert "there are recall, read_note, read_wiki, " in answers[0].text
     assert "query: 5 is not of type 'string'" in answers[1].text
     (line,) = house.log()
     assert [("error" in one) for one in line["tool_calls"]] == [True] * 7 + [False] * 2

@@ -191,6 +191,15 @@ def test_a_model_that_says_nothing_is_not_asked_for_ever() -> None:
     assert state.iterations == turn.MOST_URGES + 1
 
 
+def test_a_call_where_no_tool_was_offered_is_not_left_without_an_answer_before_the_next_request() -> None:
+    captures = said("```atomic_capture\n{}\n```", CALL, shown="", notes=("remembered as user_x.md",))
+
+    state, effects = play(Reserved(), captures, most=1)
+
+    assert isinstance(effects[-1], Reserve)
+    assert [message.calls for message in state.messages] == [(), (), ()]
+
+
 def test_the_model_is_told_of_captures_with_the_results_of_its_calls() -> None:
     state, _ = play(Reserved(), said("noted", CALL, notes=("remembered as user_x.md",)), Called((RESULT,)))
 

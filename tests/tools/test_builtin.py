@@ -16,6 +16,9 @@ FILES = {
     "caldwell/memory/user_tea.md": "---\nname: Tea\n---\n\nGreen.\n",
     "caldwell/wiki/tea.md": "About tea.\n",
     "caldwell/journal/2026-11/2026-11-22.md": "# A day\n",
+    "caldwell/memory/INDEX.md": "# Memory Index\n",
+    "caldwell/memory/INDEX_projects.md": "# Projects\n",
+    "caldwell/wiki/INDEX.md": "# Wiki\n",
     "caldwell/persona/IDENTITY.md": "# C\n",
     "caldwell/model.md": "secret",
     "other/memory/user_x.md": "theirs",
@@ -69,7 +72,7 @@ def test_recall_gives_each_passage_with_its_place() -> None:
 
 
 def test_recall_without_a_hit_says_so() -> None:
-    assert call("recall", query="x").text == "nothing in the notes, the wiki or the journal matches"
+    assert call("recall", query="x").text.startswith("nothing in the notes")
 
 
 def test_recall_shows_only_what_may_be_read() -> None:
@@ -86,7 +89,9 @@ def test_long_passages_leave_room_for_each_other_and_stay_fenced() -> None:
 
 
 def test_without_captures_there_is_no_remember() -> None:
-    assert call("remember").text == "there is no tool remember; there are recall, read_note"
+    found = call("remember").text
+
+    assert found == "there is no tool remember; there are recall, read_note, read_wiki, read_journal, list_index"
 
 
 def test_a_long_note_is_read_to_its_end_part_by_part() -> None:
@@ -118,3 +123,39 @@ def opener(body: str) -> Callable[[int], str]:
     tools = builtin(vault, "caldwell", search=lambda _query, _limit: (), captures=None, paths=paths)
     read = next(tool for tool in tools if tool.spec.name == "read_note")
     return lambda offset: read.handle({"file": "user_x.md", "offset": offset})
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "path"),
+    [
+        ("read_wiki", {"page": "tea"}, "caldwell/wiki/tea.md"),
+        ("read_wiki", {"page": "wiki/tea.md"}, "caldwell/wiki/tea.md"),
+        ("read_journal", {}, "caldwell/journal/2026-11/2026-11-22.md"),
+        ("read_journal", {"day": "2026-11-22"}, "caldwell/journal/2026-11/2026-11-22.md"),
+        ("list_index", {}, "caldwell/memory/INDEX.md"),
+        ("list_index", {"file": "INDEX_projects.md"}, "caldwell/memory/INDEX_projects.md"),
+        ("list_index", {"file": "wiki/INDEX.md"}, "caldwell/wiki/INDEX.md"),
+    ],
+)
+def test_pages_days_and_indexes_are_opened(name: str, arguments: dict[str, object], path: str) -> None:
+    assert call(name, **arguments).text == f'<document path="{path}">\n{FILES[path].strip()}\n</document>'
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "said"),
+    [
+        ("read_wiki", {"page": "../model"}, "does not let you read"),
+        ("read_wiki", {"page": "coffee"}, "there is no page coffee.md"),
+        ("read_journal", {"day": "2020-01-01"}, "the newest days are 2026-11-22"),
+        ("read_journal", {"day": "the other day"}, "write it as 2026-12-31"),
+        ("list_index", {"file": "../model.md"}, "is no index"),
+        ("list_index", {"file": "user_tea.md"}, "is no index"),
+        ("list_index", {"file": "INDEX_nothing.md"}, "there is no INDEX_nothing.md yet"),
+    ],
+)
+def test_what_cannot_be_opened_is_said(name: str, arguments: dict[str, object], said: str) -> None:
+    found = call(name, **arguments)
+
+    assert found.failed
+    assert said in found.text
+    assert "secret" not in found.text

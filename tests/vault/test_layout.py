@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from atomic_agents.core.store import check_new_path
 from atomic_agents.vault import layout
-from atomic_agents.vault.layout import Kind, Layout, Place
+from atomic_agents.vault.kinds import Kind, Layout, Place
 
 DAY = datetime.date(2026, 5, 9)
 SEGMENTS = (

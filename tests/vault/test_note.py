@@ -107,6 +107,7 @@ def test_a_note_says_what_its_front_matter_says() -> None:
         path="a/memory/user_n.md", file="user_n.md", name="n", description="d", type="user",
         captured=datetime.date(2026, 5, 1), last_seen=datetime.date(2026, 5, 1),
         expires=datetime.date(2026, 12, 31), confidence="high", provenance="operator", pinned=True, archived=False,
+        accepted=False,
         superseded_by="c.md", supersedes=("a.md", "b.md"), sources=("x",), tags=("x", "1"), body="body",
     )  # fmt: skip
 

@@ -1,3 +1,5 @@
+import datetime
+
 import pytest
 
 from atomic_agents.core.document import parse
@@ -175,15 +177,25 @@ judge_captures: 'yes'
 
 
 def test_each_grant_is_a_mandate() -> None:
-    text = "## _meta\n\nper_agent_mandate_policy: open\n\n## saas\n\ngranted_by: nell\nscope: x\n\n## bad\n\na: [\n"
+    grant = "granted_by: nell\ngranted_at: 2026-01-01\nscope: x\nrevocation_state: active\n"
+    limits = "constraints:\n  daily_count: 2\n"
+    text = f"## _meta\n\nper_agent_mandate_policy: open\n\n## saas\n\n{grant}{limits}\n## bad\n\na: [\n"
 
     found = read("mandates.md", text)
 
     assert found.values == {
         "meta": {"per_agent_mandate_policy": "open"},
-        "mandates": {"saas": {"granted_by": "nell", "scope": "x"}},
+        "mandates": {
+            "saas": {
+                "granted_by": "nell",
+                "granted_at": datetime.date(2026, 1, 1),
+                "scope": "x",
+                "revocation_state": "active",
+                "constraints": {"daily_count": 2},
+            }
+        },
     }
-    assert [problem.line for problem in found.problems] == [12]
+    assert [problem.line for problem in found.problems] == [16]
 
 
 def test_serve_settings_are_headings() -> None:
@@ -206,5 +218,5 @@ def test_a_policy_is_a_block_or_the_whole_file(text: str) -> None:
             "the policy does not parse, so it would not hold"
         ]
         return
-    assert said(found) == [(first + 2, "tools.alow is not a setting")]
+    assert said(found) == [(first + 4, "tools.alow is not a setting")]
     assert found.values == {"cost_caps": {"daily_usd": 5}}

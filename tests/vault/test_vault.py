@@ -7,7 +7,7 @@ from atomic_agents.core.store import Blob
 from atomic_agents.core.values import Problem
 from atomic_agents.stores.memory import MemoryStore
 from atomic_agents.vault.cascade import Cascade
-from atomic_agents.vault.layout import Kind
+from atomic_agents.vault.kinds import Kind
 from atomic_agents.vault.vault import Vault
 
 IDENTITY = "# IDENTITY\n"

@@ -1,10 +1,13 @@
 """What an agent has spent, summed from its log; sums of files that have not changed are kept between runs."""
 
 import datetime
+import json
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from atomic_agents.budget.limits import Spent
+from atomic_agents.core.change import Append
 from atomic_agents.core.store import Entry, Store
 from atomic_agents.core.values import Usd
 from atomic_agents.vault import layout, log
@@ -20,6 +23,14 @@ class SumCache(Protocol):
     def keep_spend(self, path: str, stamp: str, total: Usd, bad_line: str) -> None:
         """Remember a sum."""
         ...
+
+
+class Sum(NamedTuple):
+    """What the lines of a log cost when it was listed; `bad_line` is the first that cannot be told, or ""."""
+
+    entry: Entry
+    total: Usd
+    bad_line: str
 
 
 def spent(store: Store, agent: str, today: datetime.date, cache: SumCache) -> Spent:
@@ -38,18 +49,43 @@ def spent(store: Store, agent: str, today: datetime.date, cache: SumCache) -> Sp
     return Spent(day, month, tuple(unreadable))
 
 
+def known(store: Store, path: str, cache: SumCache) -> Sum | None:
+    """The sum of a log, where it can be told without reading it."""
+    entry = _listed(store, path)
+    found = cache.spend(path, entry.stamp) if entry else None
+    return Sum(entry, *found) if entry and found else None
+
+
+def keep_grown(store: Store, before: Sum, added: Append, cache: SumCache) -> None:
+    """Keep the sum of a log to which nothing but `added` has been added, so that a long one is not read again."""
+    entry = _listed(store, added.path)
+    cost = _cost(json.loads(added.line))
+    if entry and cost is not None and entry.size == before.entry.size + len(added.line.encode()) + 1:
+        cache.keep_spend(added.path, entry.stamp, before.total + cost, before.bad_line)
+
+
+def _listed(store: Store, path: str) -> Entry | None:
+    folder = path.rpartition("/")[0]
+    return next((entry for entry in store.list(f"{folder}/") if entry.path == path), None)
+
+
 def _sum(store: Store, entry: Entry, cache: SumCache) -> tuple[Usd, str]:
-    known = cache.spend(entry.path, entry.stamp)
-    if known is not None:
-        return known
+    found = cache.spend(entry.path, entry.stamp)
+    if found is not None:
+        return found
     blob = store.read(entry.path)
     total, bad_line = Decimal(0), ""
     for line in log.read(entry.path, blob.data if blob else b""):
-        cost = None if line.problem else log.cost(line.record)
+        cost = None if line.problem else _cost(line.record)
         if cost is None:
             bad_line = bad_line or f"{entry.path}:{line.number} is not a record with a cost"
-        elif line.record.get("trigger") != "delegate" or "delegate_run_id" not in line.record:
-            # A coordinator's line about a delegate repeats what the delegate's own log states.
+        else:
             total += cost
     cache.keep_spend(entry.path, entry.stamp, total, bad_line)
     return total, bad_line
+
+
+def _cost(record: Mapping[str, object]) -> Usd | None:
+    """What a line adds; nothing where it repeats what the log of a delegate states."""
+    cost = log.cost(record)
+    return Decimal(0) if cost is not None and log.repeats(record) else cost

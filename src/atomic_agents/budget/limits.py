@@ -1,7 +1,7 @@
 """Whether a request may be made: a pure verdict over caps, what is spent and the most it can cost."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
@@ -43,12 +43,16 @@ class Fund:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The strictest of what the caps say, and why. `unreadable`: what was spent cannot be told."""
+    """The strictest of what the caps say, and why. `unreadable`: what was spent cannot be told.
+
+    `cap` is the one that says so, None where it is none of them.
+    """
 
     action: Action
     reason: str = ""
     unreadable: bool = False
     whose: str = ""
+    cap: Cap | None = None
 
 
 def judge_all(funds: Iterable[Fund], quote: Usd | None, *, critical: bool = False) -> Verdict:
@@ -83,7 +87,7 @@ def judge(
         f"{_named(worst, whose)} could be passed: "
         f"${worst.spent:.4f} is spent and this request can cost up to ${quote:.4f}"
     )
-    return Verdict(worst.action, reason, whose=whose)
+    return Verdict(worst.action, reason, whose=whose, cap=worst)
 
 
 def judge_fallback(guardrails: CostGuardrails, spent: Spent, quote: Usd | None, *, critical: bool = False) -> bool:
@@ -101,14 +105,15 @@ def judge_fallback(guardrails: CostGuardrails, spent: Spent, quote: Usd | None, 
     )
 
 
-def reached(fund: Fund, cost: Usd) -> Iterator[tuple[str, float, str]]:
-    """The highest threshold of each period that is reached once `cost` is spent as well: period, share, in words."""
+def reached(fund: Fund, cost: Usd) -> Iterator[tuple[Cap, float, str]]:
+    """The highest threshold of each period that is reached once `cost` is spent as well: cap, share, in words."""
     for cap in _caps(fund.guardrails, fund.spent, critical=False):
         spent = cap.spent + cost
         shares = [share for share in (*fund.guardrails.warning_thresholds, 1.0) if share > 0]
         passed = [share for share in shares if cap.limit > 0 and spent >= cap.limit * Decimal(str(share))]
         if passed and fund.guardrails.enabled:
-            yield cap.period, max(passed), f"{max(passed):.0%} of {_named(cap, fund.whose)} is spent: ${spent:.4f}"
+            words = f"{max(passed):.0%} of {_named(cap, fund.whose)} is spent: ${spent:.4f}"
+            yield replace(cap, spent=spent), max(passed), words
 
 
 def _waved_through(guardrails: CostGuardrails, spent: Spent, quote: Usd | None, whose: str) -> Verdict:

@@ -4,11 +4,15 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from atomic_agents.core.errors import DocumentUnreadable
 from atomic_agents.core.model import Usage
 from atomic_agents.core.values import Usd
 from atomic_agents.vault.vault import Vault
+
+if TYPE_CHECKING:
+    from genai_prices.types import PriceCalculation
 
 PRICES_FILE = "prices.toml"
 _MILLION = Decimal(1_000_000)
@@ -35,6 +39,18 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """What a model costs, in USD for a million tokens, who says so, and how many tokens it takes (None: unknown)."""
+
+    input: Usd
+    output: Usd
+    cache_read: Usd
+    cache_write: Usd
+    source: str
+    context: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Prices:
     """Prices for one vault; `own` holds what its `prices.toml` says, by model id."""
 
@@ -49,6 +65,21 @@ class Prices:
         if rates is not None:
             return (usage.input_tokens * rates.input + usage.output_tokens * rates.output) / _MILLION
         return _library_cost(model_id, usage)
+
+    def listed(self, model_id: str) -> Listed | None:
+        """What a request of ordinary length costs, None where nobody knows the model's price."""
+        if is_free(model_id):
+            nothing = Decimal(0)
+            return Listed(nothing, nothing, nothing, nothing, "this machine")
+        plain, read, write = (
+            self.cost(model_id, Usage(1000, cache_read_tokens=read, cache_write_tokens=write))
+            for read, write in ((0, 0), (1000, 0), (0, 1000))
+        )
+        said = self.cost(model_id, Usage(output_tokens=1000))
+        if plain is None or read is None or write is None or said is None:
+            return None
+        source = PRICES_FILE if {model_id, model_id.partition(":")[2]} & self.own.keys() else "genai-prices"
+        return Listed(plain * 1000, said * 1000, read * 1000, write * 1000, source, _context(model_id))
 
     def assumed(self, usage: Usage) -> Usd:
         """What a request cost at most, where nobody knows the price: as much as with the dearest model."""
@@ -88,6 +119,14 @@ def load(vault: Vault) -> Prices:
     return Prices(own)
 
 
+def is_retired(model_id: str) -> bool:
+    """Whether its provider has withdrawn a model, as far as the price library knows."""
+    if is_free(model_id):
+        return False
+    found = _looked_up(model_id, Usage(input_tokens=1))
+    return found is not None and bool(found.model.deprecated)
+
+
 def _usd(value: object) -> Usd:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1_000_000:
         raise ValueError(f"{value!r} is not a price")
@@ -95,6 +134,11 @@ def _usd(value: object) -> Usd:
 
 
 def _library_cost(model_id: str, usage: Usage) -> Usd | None:
+    found = _looked_up(model_id, usage)
+    return None if found is None else found.total_price
+
+
+def _looked_up(model_id: str, usage: Usage) -> "PriceCalculation | None":
     import genai_prices  # noqa: PLC0415 - 0.2 s that a run on a local model need not pay
 
     provider, colon, bare = model_id.partition(":")
@@ -107,8 +151,20 @@ def _library_cost(model_id: str, usage: Usage) -> Usd | None:
         cache_write_tokens=usage.cache_write_tokens,
     )
     try:
-        return genai_prices.calc_price(
-            counted, bare if colon else model_id, provider_id=provider if colon else None
-        ).total_price
+        return genai_prices.calc_price(counted, bare if colon else model_id, provider_id=provider if colon else None)
     except LookupError:
         return None
+
+
+def _context(model_id: str) -> int | None:
+    """The tokens that a model takes, as far as the library knows."""
+    from genai_prices import data_snapshot  # noqa: PLC0415 - as above
+
+    provider, colon, bare = model_id.partition(":")
+    try:
+        found = data_snapshot.get_snapshot().find_provider_model(
+            bare if colon else model_id, None, provider if colon else None, None
+        )
+    except LookupError:
+        return None
+    return found[1].context_window

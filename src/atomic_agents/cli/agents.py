@@ -1,12 +1,17 @@
 """list, info."""
 
+import shlex
+from collections import Counter
+
 import click
 
 from atomic_agents.cli import render
 from atomic_agents.cli.options import common, json_option, workspace
-from atomic_agents.operations import agents
+from atomic_agents.core.values import Usd
+from atomic_agents.operations import agents, shapes
 from atomic_agents.operations.agents import AgentInfo
 from atomic_agents.operations.workspace import Workspace
+from atomic_agents.vault.settings import CostGuardrails
 
 
 @click.command("list")
@@ -18,25 +23,18 @@ def list_command(as_json: bool, root: str | None) -> None:
         _close_crashed(opened)
         found = agents.list_agents(opened)
         if as_json:
-            render.say_json(
-                [
-                    {
-                        "name": line.name,
-                        "model": line.model or None,
-                        "notes": line.notes,
-                        "last_run": line.last_run,
-                        "problems": [problem.as_json() for problem in line.problems],
-                    }
-                    for line in found
-                ]
-            )
+            render.say_json([shapes.agent_line(line) for line in found])
             return
         if not found:
             render.talk(f"no agents in {opened.config.root}")
             render.hint("atomic-agents init my-agent")
             return
-        rows = [(line.name, line.model or "none", f"{line.notes:,}", str(line.last_run or "never")) for line in found]
-        render.table(rows, ("agent", "model", "notes", "last run"))
+        rows = [
+            (line.name, line.model or "none", f"{line.notes:,}", render.money(line.today),
+             "none" if line.cap is None else render.money(line.cap), str(line.last_run or "never"))
+            for line in found
+        ]  # fmt: skip
+        render.table(rows, ("agent", "model", "notes", "today", "daily cap", "last run"))
         for line in found:
             render.problems("warning", line.problems)
 
@@ -51,7 +49,7 @@ def info_command(agent: str, as_json: bool, root: str | None) -> None:
         _close_crashed(opened)
         found = agents.info(opened, agent)
         if as_json:
-            render.say_json(_info_json(found))
+            render.say_json(shapes.agent(found))
             return
         for name, text in _info_lines(found):
             render.say(f"{name:<12} {text}")
@@ -64,55 +62,45 @@ def info_command(agent: str, as_json: bool, root: str | None) -> None:
 
 
 def _info_lines(found: AgentInfo) -> list[tuple[str, str]]:
-    model, guardrails = found.settings.model, found.settings.model.guardrails
-    caps = "off"
-    if guardrails.enabled:
-        day = (
-            "none"
-            if guardrails.daily_cap is None
-            else f"{render.money(guardrails.daily_cap)} ({guardrails.daily_action})"
-        )
-        month = (
-            "none"
-            if guardrails.monthly_cap is None
-            else f"{render.money(guardrails.monthly_cap)} ({guardrails.monthly_action})"
-        )
-        caps = f"{day} a day, {month} a month"
-    tools = found.settings.tools
+    """The screen: what is not there has no line."""
+    model, tools = found.settings.model, found.settings.tools
+    caps = model.guardrails if model.guardrails.enabled else CostGuardrails()
+    ran = f"{found.last_run}{f', {found.last_status}' if found.last_status else ''}" if found.last_run else "never"
     lines = [
         ("agent", found.name),
         ("mode", found.mode),
         ("model", model.model or "none stated"),
-        ("fallback", model.fallback_model or "none"),
+        ("fallback", model.fallback_model or ""),
         ("tokens", f"{model.max_input_tokens:,} in, {model.max_output_tokens:,} out"),
-        ("caps", caps),
-        ("spent", f"{render.money(found.spent.day)} today, {render.money(found.spent.month)} this month"),
+        ("today", _spent(found.spent.day, caps.daily_cap, caps.daily_action)),
+        ("this month", _spent(found.spent.month, caps.monthly_cap, caps.monthly_action)),
         ("memory", f"{render.count(found.notes, 'note')}, {render.count(found.wiki_pages, 'wiki page')}"),
         ("reads", ", ".join(tools.read_paths) or "its own memory"),
         ("writes", ", ".join(tools.write_paths) or "nothing"),
-        ("last run", str(found.last_run or "never")),
+        ("tools", ", ".join(found.tools)),
+        ("MCP servers", ", ".join(found.servers)),
+        ("skills", ", ".join(found.skills)),
+        ("schedules", ", ".join(found.schedules)),
+        ("last run", ran),
         ("settings", ", ".join(f"{file.path} (v{file.version})" for file in found.settings.files.values()) or "none"),
+        ("project", found.cascade),
+        ("health", _health(found)),
     ]
-    return lines + ([("project", found.cascade)] if found.cascade else [])
+    return [(name, text) for name, text in lines if text]
 
 
-def _info_json(found: AgentInfo) -> dict[str, object]:
-    return {
-        "name": found.name,
-        "mode": found.mode,
-        "model": found.settings.model.model,
-        "fallback_model": found.settings.model.fallback_model,
-        "settings": {
-            name: {"path": file.path, "version": file.version, "values": dict(file.values)}
-            for name, file in found.settings.files.items()
-        },
-        "spent": {"day_usd": float(found.spent.day), "month_usd": float(found.spent.month)},
-        "notes": found.notes,
-        "wiki_pages": found.wiki_pages,
-        "last_run": found.last_run,
-        "project": found.cascade or None,
-        "problems": [problem.as_json() for problem in found.settings.problems],
-    }
+def _spent(spent: Usd, cap: Usd | None, action: str) -> str:
+    return f"{render.money(spent)} spent, {f'of {render.money(cap)} ({action})' if cap is not None else 'no cap'}"
+
+
+def _health(found: AgentInfo) -> str:
+    """What can be told without reading notes; doctor reads everything."""
+    counts = Counter(problem.severity for problem in found.settings.problems)
+    doctor = render.command(f"atomic-agents doctor --agent {shlex.quote(found.name)}")
+    if not counts:
+        return f"its settings are sound; {doctor} looks at the rest"
+    counted = f"{render.count(counts['error'], 'error')}, {render.count(counts['warning'], 'warning')}"
+    return f"{counted} in its settings; {doctor}"
 
 
 def _close_crashed(opened: Workspace) -> None:

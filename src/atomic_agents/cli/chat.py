@@ -4,7 +4,7 @@ import contextlib
 import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import FrameType
@@ -14,8 +14,9 @@ import click
 from atomic_agents.cli import render
 from atomic_agents.cli.options import common, workspace
 from atomic_agents.cli.run import usd
-from atomic_agents.core.errors import AtomicAgentsError, DocumentMissing, RunInterrupted
+from atomic_agents.core.errors import ApprovalNeeded, AtomicAgentsError, DocumentMissing, RunInterrupted
 from atomic_agents.core.values import Usd
+from atomic_agents.guard.approvals import Decision
 from atomic_agents.operations import conversations, runs
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime.conversation import Talk
@@ -24,6 +25,8 @@ from atomic_agents.vault import conversation, layout
 from atomic_agents.vault.conversation import Conversation
 
 _PROMPT, _MORE = "> ", "… "
+_MAY_I = "may it? yes, no, or no and why> "
+_REPLIES: Mapping[str, Decision] = {"yes": "approved", "y": "approved", "no": "denied", "n": "denied"}
 _FENCE = '"""'
 _HELP = """\
 /cost     what this chat and the conversation have cost
@@ -82,6 +85,8 @@ class _Chat:
     cost: Usd = Decimal(0)
     turns: int = 0
     _noticed: set[str] = field(default_factory=set)
+    _next: list[str] = field(default_factory=list)
+    """A line that was read as an answer and is none."""
     _terminal: bool = field(init=False)
     _streams: bool = field(init=False)
 
@@ -142,7 +147,35 @@ class _Chat:
         self.cost += result.cost + talk.cost
         if talk.undo is not None:
             self.said.append(talk)
+        before = self.status
         self._finish(result)
+        if isinstance(result.failure, ApprovalNeeded):
+            self._reply(result.failure, before)
+
+    def _reply(self, asked: ApprovalNeeded, before: int) -> None:
+        """Take the answer to what the agent asks; any other line leaves it waiting and is the next turn.
+
+        `before` is the exit status without what waits; that is what it is again once there is an answer.
+        """
+        from atomic_agents.operations import approvals  # noqa: PLC0415 - few chats need it
+
+        ids = asked.context.get("approvals")
+        item = approvals.find(self.workspace, str(ids[0]) if isinstance(ids, list) and ids else "")
+        for key, value in item.arguments.items():
+            render.talk(f"  {key}: {value}")
+        line = self._line(_MAY_I)
+        word, _, note = line.strip().partition(" ")
+        decision = _REPLIES.get(word.lower().rstrip(",.:"))
+        if decision is None:
+            self._next = [line]
+            return
+        self.workspace.store.apply(approvals.answer(self.workspace, item, decision, note=note.strip()))
+        self.status = before
+        result = approvals.go_on(self.workspace, item, on_text=self._show, on_notice=self._notice)
+        self.cost += result.cost
+        self._finish(result)
+        if isinstance(result.failure, ApprovalNeeded):
+            self._reply(result.failure, before)
 
     def _show(self, text: str) -> None:
         if self._streams:
@@ -227,7 +260,7 @@ class _Chat:
         Raises:
             EOFError: nothing is.
         """
-        line = self._line(_PROMPT)
+        line = self._next.pop() if self._next else self._line(_PROMPT)
         if line.strip() == _FENCE:
             return "\n".join(self._block())
         lines = [line]

@@ -8,7 +8,7 @@ import click
 from atomic_agents.cli import render
 from atomic_agents.cli.options import common, json_option, workspace
 from atomic_agents.core.errors import UsageError
-from atomic_agents.operations import costs, record
+from atomic_agents.operations import costs, record, shapes
 from atomic_agents.operations.costs import By, Costs, Sum
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -40,7 +40,7 @@ def cost_command(
             first, last = record.day_of(since, today), today
         found = costs.costs(opened, agent, by=by or ("model" if agent else "agent"), since=first, until=last)
     if as_json:
-        render.say_json(_json(found))
+        render.say_json(shapes.costs(found))
     else:
         _say(found, today)
 
@@ -80,46 +80,3 @@ def sparkline(values: list[float]) -> str:
     return "".join(
         _NOTHING if value <= 0 else _BARS[min(int(value / top * len(_BARS)), len(_BARS) - 1)] for value in values
     )
-
-
-def _json(found: Costs) -> dict[str, object]:
-    return {
-        "since": found.since,
-        "until": found.until,
-        "by": found.by,
-        "total": _sum_json(found.total),
-        "groups": [
-            {
-                "name": name,
-                **_sum_json(each),
-                "share": float(each.cost / found.total.cost) if found.total.cost else None,
-            }
-            for name, each in found.groups
-        ],
-        "days": [{"day": day, "cost_usd": float(cost)} for day, cost in found.days],
-        "month": {
-            "month": f"{found.month.first:%Y-%m}",
-            "cost_usd": float(found.month.spent),
-            "projected_usd": float(found.month.projected),
-        },
-        "caps": [
-            {
-                "agent": cap.agent,
-                "period": cap.period,
-                "limit_usd": float(cap.limit),
-                "spent_usd": float(cap.spent),
-                "action": cap.action,
-            }
-            for cap in found.caps
-        ],
-        "problems": [problem.as_json() for problem in found.problems],
-    }
-
-
-def _sum_json(each: Sum) -> dict[str, object]:
-    return {
-        "runs": each.runs,
-        "input_tokens": each.input_tokens,
-        "output_tokens": each.output_tokens,
-        "cost_usd": float(each.cost),
-    }

@@ -10,10 +10,12 @@ from types import FrameType
 
 import click
 
+from atomic_agents._schema import CURRENT_SCHEMA_VERSION
 from atomic_agents._version import __version__
 from atomic_agents.cli import render
 from atomic_agents.cli.options import debug_option, root_option, show_help
 from atomic_agents.core.errors import AtomicAgentsError, InternalError, RunInterrupted, StorageFailed, UsageError
+from atomic_agents.core.values import near
 
 # name: (module below atomic_agents.cli, what `--help` says); a module is imported only when its command is used.
 COMMANDS = {
@@ -27,13 +29,31 @@ COMMANDS = {
     "runs": ("runs", "what runs there were, and what each did"),
     "cost": ("cost", "what agents have cost"),
     "doctor": ("health", "what is wrong, and the command that mends it"),
+    "explain": ("explain", "what an error code or a check means, and what to type"),
+    "bug-report": ("bug_report", "a file with what a bug report needs: no notes, no prompts, no keys"),
+    "completion": ("completion", "complete commands, agents, runs and notes in bash, zsh or fish"),
     "upgrade": ("upgrade", "bring a vault to the installed package, whole or not at all"),
     "migrate": ("upkeep", "bring a vault to a newer schema version, or back"),
     "snapshots": ("snapshots", "what a migration can be undone with"),
+    "config": ("config", "every setting in force and its line; the schema of a settings file"),
+    "secrets": ("secrets", "the keys of providers: where they are, keep one, take one away"),
     "models": ("models", "the models that can be asked here"),
+    "tools": ("tools", "what an agent can call, its own tools, and what they wrote"),
+    "skills": ("skills", "instructions for particular work"),
+    "mcp": ("mcp", "the MCP servers of an agent"),
+    "approvals": ("approvals", "what agents wait for, and your answers"),
+    "grants": ("grants", "standing permissions, and what is used of them"),
+    "policy": ("policy", "the rules in force, each with its line"),
+    "permissions": ("policy", "what an agent may do, who allowed it, what it used"),
     "memory": ("memory", "an agent's notes"),
+    "wiki": ("wiki", "pages with their sources: ingest, distill, verify"),
+    "journal": ("journal", "what happened, day by day: show, add, search"),
+    "schedule": ("schedule", "what agents are woken for, and when; what drives it"),
+    "dream": ("dream", "what is wrong between notes, as a patch that you review"),
+    "serve": ("serve", "agents over HTTP, and as models for clients of the OpenAI API"),
 }
 _WIDTH = 100
+_COMPLETE = "_ATOMIC_AGENTS_COMPLETE"
 
 
 class _Commands(click.Group):
@@ -42,11 +62,23 @@ class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, but with the command that was probably meant."""
+        if args and args[0] not in COMMANDS and (meant := near(args[0], COMMANDS)):
+            raise UsageError(f"no such command {args[0]!r}", hint=shlex.join(["atomic-agents", *meant, *args[1:]]))
+        return super().resolve_command(ctx, args)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         found = COMMANDS.get(cmd_name)
         if found is None:
             return None
-        command = getattr(import_module(f"atomic_agents.cli.{found[0]}"), f"{cmd_name}_command")
+        command = getattr(import_module(f"atomic_agents.cli.{found[0]}"), f"{cmd_name.replace('-', '_')}_command")
+        if isinstance(command, click.Command) and _COMPLETE in os.environ:
+            from atomic_agents.cli.completion import teach  # noqa: PLC0415 - only a shell that completes asks so
+
+            teach(command, cmd_name)
         return command if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
@@ -54,8 +86,19 @@ class _Commands(click.Group):
             formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])
 
 
+def _say_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        import platform  # noqa: PLC0415 - 3 ms that only this needs
+
+        system = f"Python {platform.python_version()}, {platform.system()} {platform.release()} {platform.machine()}"
+        click.echo(f"atomic-agents {__version__}\n{system}, schema v{CURRENT_SCHEMA_VERSION}")
+        ctx.exit()
+
+
 @click.command(cls=_Commands, invoke_without_command=True)
-@click.version_option(__version__, prog_name="atomic-agents", message="%(prog)s %(version)s")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_say_version, help="Say it and go."
+)
 @root_option
 @debug_option
 @click.pass_context
@@ -75,6 +118,10 @@ def main(arguments: list[str] | None = None, command: click.Command = cli, name:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     signal.signal(signal.SIGTERM, _stop)
+    if _COMPLETE in os.environ:
+        from atomic_agents.cli.completion import complete  # noqa: PLC0415 - as above
+
+        sys.exit(complete(command))
     sys.exit(_run(arguments, command, name))
 
 

@@ -1,6 +1,7 @@
 """run, prompt."""
 
 import sys
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,11 @@ from atomic_agents.cli import render
 from atomic_agents.cli.options import common, json_option, workspace
 from atomic_agents.core.errors import UsageError
 from atomic_agents.core.values import Usd
-from atomic_agents.operations import runs
+from atomic_agents.operations import runs, shapes
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime import replay
 from atomic_agents.runtime.runner import Order, Result
+from atomic_agents.vault import hands
 
 if TYPE_CHECKING:
     from atomic_agents.runtime.conversation import Talk
@@ -45,21 +47,22 @@ def run_command(
     """Run AGENT on a work item. The answer goes to standard output, everything else to standard error."""
     item = _work_item(work_item)
     with workspace(root) as opened:
+        if not dry_run:
+            _meet_answers(opened)
         talk = _talk(opened, conversation)
         if dry_run:
             order = Order(item, trigger, critical, not no_capture)
             _show(runs.preview(opened, agent, order, model_id=model, talk=talk), as_json=as_json)
             return 0
-        streams = sys.stdout.isatty() and not (no_stream or as_json)
+        streamed = streams(no_stream=no_stream, as_json=as_json)
         key = _key(idempotency_key, item, model, conversation)
         order = Order(item, trigger, critical, not no_capture, usd(max_cost), key)
         result = runs.run(
-            opened, agent, order, model_id=model,
-            on_text=lambda text: click.echo(text, nl=False) if streams else None, on_notice=render.notice, talk=talk,
+            opened, agent, order, model_id=model, on_text=printed(streams=streamed), on_notice=render.notice, talk=talk
         )  # fmt: skip
         if result.replayed and conversation == "new":  # it was begun by the run that answered first
             talk = None
-        return _finish(result, talk, as_json=as_json, streamed=streams and not result.replayed)
+        return finish(result, talk, as_json=as_json, streamed=streamed and not result.replayed)
 
 
 @click.command("prompt")
@@ -77,6 +80,14 @@ def prompt_command(
     """The exact prompt that a run of AGENT would send now."""
     with workspace(root) as opened:
         _show(runs.preview(opened, agent, Order(work_item, trigger), model_id=model), as_json=as_json)
+
+
+def _meet_answers(opened: Workspace) -> None:
+    """What you have answered in a request's document takes effect; nearly always nothing waits."""
+    if next(iter(opened.store.paths(hands.WAITING)), None) is not None:
+        from atomic_agents.operations import approvals  # noqa: PLC0415 - 10 ms that only then have to be paid
+
+        approvals.meet_answers(opened, render.notice)
 
 
 def _show(found: runs.Preview, *, as_json: bool) -> None:
@@ -112,10 +123,21 @@ def _show(found: runs.Preview, *, as_json: bool) -> None:
     render.talk(f"{found.tokens:>8,} tokens in all; {found.model}; one request can cost at most {sum_}")
 
 
-def _finish(result: Result, talk: "Talk | None", *, as_json: bool, streamed: bool) -> int:
+def streams(*, no_stream: bool, as_json: bool) -> bool:
+    """Whether an answer is printed as it comes."""
+    return sys.stdout.isatty() and not (no_stream or as_json)
+
+
+def printed(*, streams: bool) -> Callable[[str], None]:
+    """What an answer is handed to as it comes."""
+    return (lambda text: click.echo(text, nl=False)) if streams else lambda _text: None
+
+
+def finish(result: Result, talk: "Talk | None", *, as_json: bool, streamed: bool) -> int:
+    """Print what came of a run; its exit code."""
     status = result.failure.exit_status if result.failure else 0
     if as_json:
-        render.say_json(_json(result) | ({"conversation": talk.id} if talk else {}))
+        render.say_json(shapes.result(result) | ({"conversation": talk.id} if talk else {}))
         return status
     if streamed and result.text:
         render.say()
@@ -134,25 +156,6 @@ def _finish(result: Result, talk: "Talk | None", *, as_json: bool, streamed: boo
     ending = "answered before" if result.replayed else result.ending
     render.talk(f"{result.agent}: {ending}, {result.model}, {tokens}{cost}, {took}")
     return status
-
-
-def _json(result: Result) -> dict[str, object]:
-    value: dict[str, object] = {
-        "run_id": result.run_id,
-        "replayed": result.replayed,
-        "agent": result.agent,
-        "status": result.ending,
-        "text": result.text,
-        "model": result.model,
-        "input_tokens": result.input_tokens,
-        "output_tokens": result.output_tokens,
-        "cost_usd": float(result.cost),
-        "latency_ms": result.latency_ms,
-        "captures": [{"became": o.became, "file": o.file, "message": o.message} for o in result.captures],
-        "warnings": list(result.warnings),
-        "transcript": result.transcript,
-    }
-    return value | ({"error": result.failure.as_json()} if result.failure else {})
 
 
 def _talk(opened: Workspace, conversation: str | None) -> "Talk | None":

@@ -8,12 +8,11 @@ import click
 from atomic_agents.cli import render, timeline
 from atomic_agents.cli.options import common, json_option, show_help, workspace
 from atomic_agents.core.errors import UsageError
-from atomic_agents.operations import evidence, record, tail
+from atomic_agents.operations import evidence, record, shapes, tail
 from atomic_agents.operations.evidence import Checked
-from atomic_agents.operations.record import RunLine, Shown
+from atomic_agents.operations.record import RunLine
 from atomic_agents.operations.tail import Happened
 from atomic_agents.operations.workspace import Workspace
-from atomic_agents.runtime.record import Event
 
 _PAUSE = 0.3  # seconds
 
@@ -41,7 +40,7 @@ def runs_list(agent: str, since: str | None, status: str, limit: int, as_json: b
         day = record.day_of(since, opened.clock().date()) if since else None
         found = record.list_runs(opened, agent, since=day, status=status, limit=limit)
     if as_json:
-        listed = [_line_json(line) for line in found.runs]
+        listed = [shapes.run_line(line) for line in found.runs]
         problems = [problem.as_json() for problem in found.problems]
         render.say_json({"runs": listed, "more": found.more, "problems": problems})
         return
@@ -72,7 +71,7 @@ def runs_show(run: str, at: str | None, full: bool, as_json: bool, root: str | N
         else:
             found = [record.show(opened, run)]
     if as_json:
-        render.say_json([_shown_json(each) for each in found] if at else _shown_json(found[0]))
+        render.say_json([shapes.run(each) for each in found] if at else shapes.run(found[0]))
         return
     for number, each in enumerate(found):
         if number:
@@ -100,6 +99,36 @@ def runs_tail(agent: str, follow: bool, limit: int, as_json: bool, root: str | N
             _say_event(each, as_json=as_json)
         if not some:
             render.talk("nothing has run yet")
+
+
+@runs_command.command("resume")
+@click.argument("run", required=False, default="")
+@click.option("--last", is_flag=True, help="The last run that was cut off.")
+@click.option("--model", metavar="ID", help="Another model than the one that was asked before.")
+@click.option("--max-cost", metavar="USD", help="The most it may cost, with what it has cost already.")
+@click.option("--critical", is_flag=True, help="Pass the daily cap once.")
+@click.option("--no-stream", is_flag=True, help="Print the answer when it is whole.")
+@json_option
+@common
+def runs_resume(
+    run: str, last: bool, model: str | None, max_cost: str | None, critical: bool, no_stream: bool, as_json: bool,
+    root: str | None,
+) -> int:  # fmt: skip
+    """Finish RUN, which was cut off: what the model has answered is not asked again.
+
+    RUN is named as in `runs show`. It goes on as a run of its own, which costs only what is asked now.
+    """
+    # 30 ms that only a run needs.
+    from atomic_agents.cli import run as running  # noqa: PLC0415
+    from atomic_agents.operations import finishing  # noqa: PLC0415
+
+    if bool(run) == last:
+        raise UsageError("name a run, or say --last", hint="atomic-agents runs resume --last")
+    with workspace(root) as opened:
+        streams = running.streams(no_stream=no_stream, as_json=as_json)
+        wish = finishing.Wish(model, running.usd(max_cost), critical)
+        result = finishing.resume(opened, run, wish, on_text=running.printed(streams=streams), on_notice=render.notice)
+        return running.finish(result, None, as_json=as_json, streamed=streams)
 
 
 @runs_command.command("verify")
@@ -146,47 +175,11 @@ def _row(line: RunLine) -> tuple[str, ...]:
 
 def _say_event(each: Happened, *, as_json: bool) -> None:
     if as_json:
-        value = {"run_id": each.run_id, "agent": each.agent, **_event_json(each.event)}
+        value = {"run_id": each.run_id, "agent": each.agent, **shapes.event(each.event)}
         render.say(json.dumps(value, ensure_ascii=False, default=str))
         return
     for line in timeline.happened(each):
         render.say(line)
-
-
-def _line_json(line: RunLine) -> dict[str, object]:
-    return {
-        "run_id": line.run_id or None,
-        "agent": line.agent,
-        "ts": line.at.isoformat() if line.at else None,
-        "status": line.status,
-        "trigger": line.trigger,
-        "model": line.model,
-        "summary": line.summary,
-        "cost_usd": None if line.cost is None else float(line.cost),
-        "input_tokens": line.input_tokens,
-        "output_tokens": line.output_tokens,
-        "where": line.where,
-    }
-
-
-def _shown_json(shown: Shown) -> dict[str, object]:
-    found = shown.record
-    return {
-        **_line_json(shown.line),
-        "log": dict(shown.line.facts),
-        "transcript": found.path if found else None,
-        "text": found.answer if found else None,
-        "sections": [{"title": title, "tokens": tokens} for title, tokens in found.sections] if found else [],
-        "documents": [{"path": seen.path, "how": seen.how} for seen in found.documents] if found else [],
-        "events": [_event_json(event) for event in found.events] if found else [],
-        "torn": list(found.torn) if found else [],
-        "parent": _line_json(shown.parent) if shown.parent else None,
-        "children": [_shown_json(child) for child in shown.children],
-    }
-
-
-def _event_json(event: Event) -> dict[str, object]:
-    return {"event": event.name, "ts": event.at.isoformat() if event.at else None, "line": event.line, **event.facts}
 
 
 def _checked_json(checked: Checked) -> dict[str, object]:

@@ -15,6 +15,15 @@ _MOST_LINES = 12
 _MOST_WIDTH = 400
 _MOST_TAILED = 160
 
+_FURTHER = (
+    ("replayed_run_id", "answer of"),
+    ("resumed_from", "goes on with"),
+    ("conversation_id", "conversation"),
+    ("error", "error"),
+    ("skip_reason", "skipped"),
+    ("idempotency_key", "key"),
+)
+
 Lines = Iterator[tuple[str, str]]
 
 
@@ -66,10 +75,13 @@ def _head(shown: Shown) -> Iterator[str]:
     latency = line.facts.get("latency_ms")
     if isinstance(latency, int | float):
         yield from _labelled("took", render.duration(latency))
-    for key, label in (("replayed_run_id", "answer of"), ("conversation_id", "conversation"), ("error", "error"),
-                       ("skip_reason", "skipped"), ("idempotency_key", "key")):  # fmt: skip
+    for key, label in _FURTHER:
         if line.text(key):
             yield from _labelled(label, line.text(key))
+    if shown.successor:
+        yield from _labelled("went on as", f"{shown.successor.run_id}, {shown.successor.status}")
+    elif shown.can_be_resumed:
+        yield from _labelled("finish it", f"atomic-agents runs resume {line.run_id}")
     if shown.parent:
         yield from _labelled("part of", f"{shown.parent.run_id} of {shown.parent.agent}")
     if shown.record is None:

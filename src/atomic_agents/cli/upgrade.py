@@ -22,7 +22,7 @@ from atomic_agents.operations import templates, upgrade
 from atomic_agents.operations.templates import TemplateUpgrades
 from atomic_agents.operations.upgrade import News, Prospect, Restarted, Standing, Upgraded
 from atomic_agents.operations.workspace import Workspace
-from atomic_agents.vault.layout import Kind
+from atomic_agents.vault.kinds import Kind
 
 _MOST_FINDINGS = 20
 

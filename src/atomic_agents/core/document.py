@@ -206,9 +206,15 @@ def _decode(path: str, data: bytes) -> str:
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
+        import shlex  # noqa: PLC0415 - 1 ms that only a mistake needs
+
         line = data.count(b"\n", 0, error.start) + 1
         message = f"is not UTF-8 text (byte 0x{data[error.start]:02x})"
-        raise _unreadable(path, line, message, f"save it as UTF-8: iconv -t UTF-8 {path}") from error
+        wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+        message = "is UTF-16 text, as some Windows editors save it" if wide else message
+        hint = f"save it as UTF-8: iconv -f {'UTF-16' if wide else 'WINDOWS-1252'} -t UTF-8"
+        hint = f"{hint} {shlex.quote(path)} >saved && mv saved {shlex.quote(path)}"
+        raise _unreadable(path, line, message, hint) from error
     if "\0" in text:
         raise _unreadable(path, 0, "is binary: it holds NUL bytes", "move it out of the vault")
     return text

@@ -16,10 +16,13 @@ AtomicAgentsError
 ├── MigrationFailed            put back, and why
 ├── VaultTooNew                written by a newer package
 ├── SnapshotInvalid            missing, damaged or hostile
+├── ResumeRefused              a run that cannot be gone on with, and why
 ├── BudgetExceeded             a cap would be passed
 ├── ProviderFailed             the model's side said no
 │   ├── CredentialMissing      no key for the model
 │   └── ModelUnknown           no provider knows the id
+├── KeysFailed                 a place where keys are kept cannot be used
+├── ApprovalNeeded             a run waits for the operator
 ├── RunInterrupted             Ctrl-C or a signal
 └── InternalError              a bug of ours
 """
@@ -51,134 +54,232 @@ class AtomicAgentsError(Exception):
 
 
 class UsageError(AtomicAgentsError):
-    """The command was typed wrong."""
+    """The command was typed wrong.
+
+    `--help` after the command shows how; the message says what was wrong.
+    """
 
     code = "usage"
     exit_status = 2
 
 
 class VaultMissing(AtomicAgentsError):
-    """There is no vault at the root."""
+    """There is no vault at the root.
+
+    `atomic-agents init my-agent` makes one there; `--root PATH` or `ATOMIC_AGENTS_ROOT` names another.
+    """
 
     code = "vault-missing"
 
 
 class AgentMissing(AtomicAgentsError):
-    """There is no agent of that name."""
+    """There is no agent of that name.
+
+    `atomic-agents list` shows those there are; the hint names the nearest.
+    """
 
     code = "agent-missing"
 
 
 class AgentExists(AtomicAgentsError):
-    """An agent of that name is there already; nothing of it is overwritten."""
+    """An agent of that name is there already; nothing of it is overwritten.
+
+    Choose another name, or look at what is there: `atomic-agents info NAME`.
+    """
 
     code = "agent-exists"
 
 
 class DocumentMissing(AtomicAgentsError):
-    """There is no document at that path."""
+    """There is no document at that path.
+
+    The command that lists them is in the hint, such as `atomic-agents memory list AGENT`.
+    """
 
     code = "document-missing"
 
 
 class DocumentUnreadable(AtomicAgentsError):
-    """A document's bytes are not what the format says."""
+    """A document's bytes are not what the format says.
+
+    Correct the line that is named in a text editor; `atomic-agents doctor` finds every such document.
+    """
 
     code = "document-unreadable"
 
 
 class PathRefused(AtomicAgentsError):
-    """A path that the vault must not hold, or that leads out of it."""
+    """A path that the vault must not hold, or that leads out of it.
+
+    Name a document inside of the vault, with a name that every system can hold; the hint says which.
+    """
 
     code = "path-refused"
 
 
 class StorageFailed(AtomicAgentsError):
-    """The disk, or whatever holds the vault, refused."""
+    """The disk, or whatever holds the vault, refused.
+
+    Look at free space and permissions: `df -h`, `ls -ld` on the path that is named, `atomic-agents doctor`.
+    """
 
     code = "storage-failed"
 
 
 class Conflict(AtomicAgentsError):
-    """A document is not as it was when the change was made; nothing was written."""
+    """A document is not as it was when the change was made; nothing was written.
+
+    Run the command again; it starts from what is there now.
+    """
 
     code = "conflict"
     exit_status = 5
 
 
 class Busy(AtomicAgentsError):
-    """Another process holds the lock."""
+    """Another process holds the lock.
+
+    Wait for it, or look at what it does: `atomic-agents runs list`.
+    """
 
     code = "busy"
     exit_status = 5
 
 
 class MigrationRefused(AtomicAgentsError):
-    """The migration did not start; the vault is as it was."""
+    """The migration did not start; the vault is as it was.
+
+    Do what the hint says, then the same command again; `atomic-agents upgrade --plan` shows all there is to do.
+    """
 
     code = "migration-refused"
 
 
 class MigrationFailed(AtomicAgentsError):
-    """The migration started and was put back."""
+    """The migration started and was put back.
+
+    Correct what the message names, then `atomic-agents upgrade --plan`.
+    """
 
     code = "migration-failed"
 
 
 class VaultTooNew(AtomicAgentsError):
-    """A document was written by a newer package; it is read, never written."""
+    """A document was written by a newer package; it is read, never written.
+
+    `pip install --upgrade atomic-agents-stack`.
+    """
 
     code = "vault-too-new"
     exit_status = 6
 
 
 class SnapshotInvalid(AtomicAgentsError):
-    """A snapshot is missing, damaged or not ours."""
+    """A snapshot is missing, damaged or not ours.
+
+    `atomic-agents snapshots list` shows the others; `atomic-agents snapshots verify` examines one.
+    """
 
     code = "snapshot-invalid"
 
 
+class ResumeRefused(AtomicAgentsError):
+    """A run cannot be gone on with; nothing was asked or written.
+
+    Look at how far it came with `atomic-agents runs show RUN`, and run the work item anew.
+    """
+
+    code = "resume-refused"
+
+
 class BudgetExceeded(AtomicAgentsError):
-    """A cap would be passed; nothing was sent."""
+    """A cap would be passed; nothing was sent.
+
+    `atomic-agents cost` shows what was spent; the caps stand in `model.md` and `policy.md`, and `atomic-agents
+    config show AGENT` says on which line. `--critical` passes the daily cap once.
+    """
 
     code = "budget-exceeded"
     exit_status = 3
 
 
 class ProviderFailed(AtomicAgentsError):
-    """The model, or the way to it, failed."""
+    """The model, or the way to it, failed.
+
+    The message has the provider's own words. `atomic-agents models list` shows what else can be asked.
+    """
 
     code = "provider-failed"
     exit_status = 7
 
 
 class CredentialMissing(ProviderFailed):
-    """The configured model needs a key that is nowhere to be found."""
+    """The configured model needs a key that is nowhere to be found.
+
+    `atomic-agents secrets set PROVIDER` keeps one, `atomic-agents secrets check PROVIDER` looks for it;
+    `--model embedded:quote` needs none.
+    """
 
     code = "credential-missing"
 
 
 class ModelUnknown(ProviderFailed):
-    """No provider here knows that model id."""
+    """No provider here knows that model id.
+
+    `atomic-agents models list` shows ids that are known; ids of other providers begin with the provider, as
+    `groq:…`.
+    """
 
     code = "model-unknown"
 
 
+class KeysFailed(AtomicAgentsError):
+    """A place where keys are kept cannot be used: a file that others can read, a locked keyring, a command that fails.
+
+    `atomic-agents secrets check` shows which places can be used; a file of keys is made private with `chmod
+    600`.
+    """
+
+    code = "keys-failed"
+    exit_status = 7
+
+
+class ApprovalNeeded(AtomicAgentsError):
+    """A run has asked you something, and goes on once you have answered.
+
+    `atomic-agents approvals list` shows what it asks; `atomic-agents approvals approve ID` or `deny ID`
+    answers.
+    """
+
+    code = "approval-needed"
+    exit_status = 4
+
+
 class RunInterrupted(AtomicAgentsError):
-    """The operator stopped it; what was paid for is recorded."""
+    """The operator stopped it; what was paid for is recorded.
+
+    `atomic-agents runs list` shows it; the same command again begins anew.
+    """
 
     code = "interrupted"
     exit_status = 130
 
 
 class InternalError(AtomicAgentsError):
-    """A bug of ours."""
+    """A bug of ours.
+
+    The same command with `--debug` shows where it happened; `atomic-agents bug-report` makes a file to send
+    along.
+    """
 
     code = "internal"
 
 
 class SettingsInvalid(AtomicAgentsError):
-    """One or more settings files have errors; every problem is in `problems`."""
+    """One or more settings files have errors; every problem is in `problems`.
+
+    Correct each line that is named; `atomic-agents config schema FILE` says what it can be.
+    """
 
     code = "settings-invalid"
 

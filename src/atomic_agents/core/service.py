@@ -1,7 +1,7 @@
 """The services seam: what starts agents without a person, such as launchd, systemd or cron."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -9,7 +9,8 @@ from typing import Protocol
 class Service:
     """One of them. `restart` is the command that makes it take a new package; empty where its next start does.
 
-    `by_hand` is a command that only a person should type instead. `note` says why there is no `restart`.
+    `by_hand` is a command that only a person should type instead. `note` says why there is no `restart`. `program` is
+    what it starts, "" where that cannot be told, and `file` where that is written.
     """
 
     kind: str
@@ -17,6 +18,42 @@ class Service:
     restart: tuple[str, ...] = ()
     by_hand: str = ""
     note: str = ""
+    program: str = field(default="", compare=False)
+    file: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A command that is to be started every minute. `key` tells it from others, `path` is the PATH it gets."""
+
+    key: str
+    says: str
+    command: tuple[str, ...]
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file of the machine, or the user's crontab: its text before and after, "" where it is not there."""
+
+    name: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """What puts an entry into the machine, or takes it out: commands that may fail, files, commands that may not."""
+
+    kind: str
+    files: tuple[Written, ...]
+    first: tuple[tuple[str, ...], ...] = ()
+    then: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def changes(self) -> bool:
+        """Whether any file becomes another."""
+        return any(each.before != each.after for each in self.files)
 
 
 class Services(Protocol):
@@ -28,4 +65,20 @@ class Services(Protocol):
 
     def restart(self, service: Service) -> str:
         """Restart one; "" where that worked, otherwise what is in the way."""
+        ...
+
+    def usual(self) -> str:
+        """The kind that this machine starts things with, "" where there is none."""
+        ...
+
+    def plan(self, kind: str, entry: Entry, *, remove: bool = False) -> Fitting:
+        """What would put an entry in, or take it out; nothing is written.
+
+        Raises:
+            StorageFailed: what is there cannot be read, or cannot hold the entry.
+        """
+        ...
+
+    def carry_out(self, fitting: Fitting) -> str:
+        """Do it, or put everything back; "" where that worked, otherwise what is in the way."""
         ...

@@ -1,18 +1,16 @@
 """Checks of the documents: layout, schema, settings, memory, write paths."""
 
-import re
 from collections.abc import Iterator
 
 from atomic_agents._schema import CURRENT_SCHEMA_VERSION
-from atomic_agents.core.document import Document
+from atomic_agents.budget import prices
 from atomic_agents.core.values import Problem
+from atomic_agents.doctor import alert_checks, settings_checks
 from atomic_agents.doctor.check import Examination, Finding
 from atomic_agents.guard import paths
-from atomic_agents.vault import index, layout, note
-from atomic_agents.vault.layout import Kind
+from atomic_agents.vault import layout
+from atomic_agents.vault.settings import unknown_price
 from atomic_agents.vault.vault import Agent
-
-_CONFLICT_COPY = re.compile(r"conflicted copy|\.sync-conflict-|\(conflict|_conf\(", re.IGNORECASE)
 
 
 def schema(examination: Examination) -> Iterator[Finding]:
@@ -36,6 +34,7 @@ def agents(examination: Examination) -> Iterator[Finding]:
         yield Finding("warn", "the vault holds no agent", "atomic-agents init my-agent")
     policy = examination.vault.settings_of("policy.md", "policy.md")
     yield from _findings(policy.problems if policy else ())
+    yield from settings_checks.policies(examination)
     place = examination.survey.layout.place
     yield from _findings(
         tuple(p for p in examination.census.unreadable if not place(p.path).agent and p.path != "policy.md")
@@ -65,7 +64,7 @@ def vault(examination: Examination, agent: Agent) -> Iterator[Finding]:
 
 
 def model(examination: Examination, agent: Agent) -> Iterator[Finding]:
-    """Its model is stated, its caps hold and its price is known."""
+    """Its model is stated and not retired, its caps hold, its price is known, and its alerts have a channel to take."""
     settings = examination.settings(agent)
     found = settings.files.get("model.md")
     if found is None:
@@ -81,53 +80,27 @@ def model(examination: Examination, agent: Agent) -> Iterator[Finding]:
             "add a line `model: …` to its front matter; atomic-agents models list",
         )
         return
+    for stated in filter(None, (settings.model.model, settings.model.fallback_model)):
+        if prices.is_retired(stated):
+            message = f"{found.path}: {stated} is retired by its provider, or will be soon"
+            yield Finding("warn", message, "name another model: atomic-agents models list")
     guardrails = settings.model.guardrails
-    if guardrails.enabled and guardrails.daily_cap is None and guardrails.monthly_cap is None:
+    yield from alert_checks.choice(found, guardrails.alert_channel, set(examination.open_channels()))
+    if guardrails.enabled and not guardrails.capped:
         yield Finding(
             "warn",
             f"{found.path}: cost_guardrails are enabled and state no cap",
             "add daily_cap_usd and monthly_cap_usd below cost_guardrails",
         )
-    if guardrails.enabled and guardrails.unknown_price == "block" and not examination.priced(settings.model.model):
-        message = f"the price of {settings.model.model} is not known, so a run is skipped while a cap is set"
+    shared = settings.model.shared
+    blocks = unknown_price(guardrails, shared) == "block" and not examination.priced(settings.model.model)
+    if blocks and (guardrails.capped or shared.capped):
+        cap = "a cap is set" if guardrails.capped else "policy.md sets a cap for all agents"
         yield Finding(
             "fail",
-            message,
+            f"the price of {settings.model.model} is not known, so a run is skipped while {cap}",
             f'add to prices.toml: ["{settings.model.model}"] with input = and output = in USD a million tokens',
         )
-
-
-def memory(examination: Examination, agent: Agent) -> Iterator[Finding]:
-    """Its notes and pages can be read, and INDEX.md agrees with them."""
-    files: set[str] = set()
-    for place, document in examination.documents(agent, Kind.NOTE, Kind.WIKI):
-        if isinstance(document, Problem):
-            yield Finding("fail", f"{document.where}: {document.message}", document.hint)
-            continue
-        if "/dreams/" in document.path:
-            continue
-        if _CONFLICT_COPY.search(place.name):
-            yield Finding(
-                "warn",
-                f"{document.path} is the copy that a sync tool made of a conflict",
-                "merge it into the other file and delete it",
-            )
-            continue
-        if place.kind is Kind.NOTE:
-            files.add(place.name)
-        for problem in note.problems(document, wiki=place.kind is Kind.WIKI) if document.has_front_matter else ():
-            yield Finding("warn", f"{problem.where}: {problem.message}", problem.hint)
-    yield from _index(examination, agent, files)
-
-
-def _index(examination: Examination, agent: Agent, files: set[str]) -> Iterator[Finding]:
-    path = layout.memory_index(agent.name)
-    document: Document | None = examination.vault.document(path)
-    if document is None:
-        return  # made by the first note that is remembered
-    for line, file in index.files(document.text):
-        if file.endswith(".md") and "/" not in file and file not in files and not file.startswith("INDEX_"):
-            yield Finding("warn", f"{path}:{line}: {file} is listed and not there", f"delete line {line} of {path}")
 
 
 def write_paths(examination: Examination, agent: Agent) -> Iterator[Finding]:
@@ -138,6 +111,9 @@ def write_paths(examination: Examination, agent: Agent) -> Iterator[Finding]:
         return
     policy = paths.policy(agent.name, tools, str(examination.root))
     path = examination.settings(agent).files["tools.md"].path
+    if any(problem.severity == "error" for problem in examination.settings(agent).files["tools.md"].problems):
+        yield Finding("skip", f"{path} has errors")
+        return
     if not policy.may_write(layout.note(agent.name, "user_x.md")):
         yield Finding(
             "warn",

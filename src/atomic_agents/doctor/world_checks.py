@@ -1,26 +1,30 @@
-"""Checks of the machine: environment, Python, keys, MCP commands, locks."""
+"""Checks of the machine: environment, Python, packages, services, keys."""
 
 import os
-import shutil
+import re
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 
 from atomic_agents.doctor.check import Examination, Finding
-from atomic_agents.vault import layout, log
 from atomic_agents.vault.vault import Agent
 
 _PYTHON = (3, 11)
+_OURS = "atomic-agents-stack"
+_REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)(?:\[[^\]]*\])?(?P<versions>[^;]*)(?:;(?P<marker>.*))?")
+_DEVELOPERS = re.compile(r"['\"](?:dev|testing)['\"]")
+_LIMIT = re.compile(r"(>=|<=|==|!=|<|>)\s*([\w.]+)")
 
 
 def env(examination: Examination) -> Iterator[Finding]:
     """The vault's folder is there and can be written to."""
     root = examination.root
     if not root.is_dir():
-        hint = f"atomic-agents init my-agent --root {root}\nor name another: export ATOMIC_AGENTS_ROOT=…"
+        hint = "atomic-agents init my-agent\nor name another: export ATOMIC_AGENTS_ROOT=…"
         yield Finding("fail", f"there is no vault at {root}", hint)
     elif not os.access(root, os.W_OK):
         yield Finding("fail", f"{root} cannot be written to", f"chmod u+w {root}")
-    for path, why in examination.strange:
+    for path, why in examination.list_strange() if root.is_dir() else ():
         yield Finding("warn", f"{path}: {why}; it is left out", f"look at it: ls -l {root / path}")
 
 
@@ -30,16 +34,74 @@ def python(_examination: Examination) -> Iterator[Finding]:
         yield Finding("fail", f"Python {sys.version.split()[0]} is too old; 3.11 is needed", "python3.11 -m venv .venv")
 
 
-def locks(examination: Examination) -> Iterator[Finding]:
-    """No run is left unfinished."""
-    for entry in examination.vault.store.list(layout.OPEN_RUNS):
-        blob = examination.vault.store.read(entry.path)
-        first = next(log.read(entry.path, blob.data), None) if blob else None
-        agent = str(first.record.get("agent", "")) if first else ""
-        if not examination.only_agent or agent == examination.only_agent:
-            run_id = entry.path.removeprefix(layout.OPEN_RUNS).removesuffix(".jsonl")
-            message = f"{run_id} of {agent or 'an unknown agent'} is under way, or its process died"
-            yield Finding("warn", message, f"atomic-agents info {agent} closes it if its process is gone")
+def telemetry(examination: Examination) -> Iterator[Finding]:
+    """Traces are sent where the environment asks for them."""
+    collector = examination.config.collector
+    if collector and not examination.exports:
+        message = f"runs are to be sent to {collector} as traces, and OpenTelemetry is not installed"
+        yield Finding("warn", message, "pip install 'atomic-agents-stack[otel]'\nor: export OTEL_SDK_DISABLED=true")
+
+
+def packages(_examination: Examination) -> Iterator[Finding]:
+    """Every package that this one needs is there, in a version that it was tested with.
+
+    `pip install --upgrade atomic-agents-stack` brings them together again.
+    """
+    try:
+        wanted = metadata.requires(_OURS) or []
+    except metadata.PackageNotFoundError:  # a checkout on the path, whose owner knows what is installed
+        return
+    for line in wanted:
+        found = _REQUIREMENT.match(line)
+        if found is None or _DEVELOPERS.search(found["marker"] or ""):
+            continue
+        name, needed = found["name"], found["versions"].strip(" ()")
+        try:
+            version = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            if not found["marker"]:
+                yield Finding("fail", f"{name} is not installed", f"pip install '{name}{needed}'")
+            continue
+        if not all(_within(version, each) for each in needed.split(",") if each):
+            message = f"{name} is {version}, and this package was tested with {needed}"
+            yield Finding("warn", message, f"pip install '{name}{needed}'")
+
+
+def services(examination: Examination) -> Iterator[Finding]:
+    """What starts agents without you starts the package that is installed here.
+
+    Write the program that the hint names into the service's file, or install the schedule again.
+    """
+    here = os.path.dirname(sys.executable)
+    for service in examination.find_services():
+        program = service.program
+        if not os.path.isabs(program):
+            continue
+        name = f"{service.kind}: {service.label}" if service.kind != "cron" else "a line of the crontab"
+        edit = "crontab -e" if service.kind == "cron" else service.file
+        meant = os.path.join(here, os.path.basename(program))
+        if not os.path.exists(program):
+            yield Finding("fail", f"{name} starts {program}, which is not there", f"write {meant} in its place: {edit}")
+        elif here not in (os.path.dirname(program), os.path.dirname(os.path.realpath(program))):
+            message = f"{name} starts {program}, which is another installation than this one, {here}"
+            yield Finding("warn", message, f"write {meant} in its place: {edit}")
+
+
+def _within(version: str, limit: str) -> bool:
+    """Whether a version keeps a limit such as `>=2.1` or `<3`."""
+    found = _LIMIT.fullmatch(limit.strip())
+    if found is None:
+        return True  # of a form that we do not write
+    have, bound = _numbers(version), _numbers(found[2])
+    length = max(len(have), len(bound))
+    one, other = (each + (0,) * (length - len(each)) for each in (have, bound))
+    return {">=": one >= other, "<=": one <= other, "<": one < other, ">": one > other, "==": one == other,
+            "!=": one != other}[found[1]]  # fmt: skip
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    release = re.match(r"\d+(?:\.\d+)*", version)
+    return tuple(map(int, release[0].split("."))) if release else ()
 
 
 def provider_keys(examination: Examination, agent: Agent) -> Iterator[Finding]:
@@ -58,26 +120,5 @@ def _ways(model: str) -> str:
         return "pip install 'atomic-agents-stack[local]' && atomic-agents models install smollm2"
     provider = model.partition(":")[0] if ":" in model else "anthropic" if model.startswith("claude") else "openai"
     variable = f"{provider.upper().replace('-', '_')}_API_KEY"
-    return f"export {variable}=…\nor use a model that needs no key: atomic-agents models list"
-
-
-def mcp(examination: Examination, agent: Agent) -> Iterator[Finding]:
-    """The commands of its MCP servers are there."""
-    found = examination.settings(agent).files.get("mcp.md")
-    if found is None or not examination.with_mcp:
-        yield Finding("skip", "no mcp.md" if found is None else "left out by --no-mcp")
-        return
-    for problem in found.problems:
-        yield Finding(
-            "fail" if problem.severity == "error" else "warn", f"{problem.where}: {problem.message}", problem.hint
-        )
-    servers = found.values.get("servers")
-    for name, server in servers.items() if isinstance(servers, dict) else ():
-        command = str(server.get("command", ""))
-        if command and shutil.which(command) is None:
-            line = found.lines.get(f"servers.{name}", found.lines.get("servers", 0))
-            yield Finding(
-                "fail",
-                f"{found.path}:{line}: {command} of {name} is not on the PATH",
-                f"install {command}, or correct its path",
-            )
+    free = "or use a model that needs no key: atomic-agents models list"
+    return f"atomic-agents secrets set {provider}\nexport {variable}=…\n{free}"

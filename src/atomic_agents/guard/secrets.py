@@ -1,5 +1,6 @@
 """Secrets in texts: what is one, or looks like one, is blacked out before it is written down."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 
@@ -7,23 +8,61 @@ REDACTED = "[redacted]"
 
 _IN_WORD = re.compile("[A-Za-z0-9_]")
 _BREAKS = ("\\n", "\\r", "\\t")
-# A text without the mark cannot match, and looking for the mark is a hundred times quicker than the pattern.
+# A text without the mark cannot match, and looking for the mark is a hundred times quicker than the pattern. Where a
+# pattern names a part `key`, that alone is blacked out.
 _SHAPES = tuple(
     (mark, re.compile(pattern, re.DOTALL))
     for mark, pattern in (
         ("PRIVATE KEY", r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"),
+        ("AGE-SECRET", r"AGE-SECRET-KEY-1[0-9A-Z]{50,}"),
+        # OpenAI, Anthropic, DeepSeek, OpenRouter, Moonshot
+        ("sk-", r"sk-(?:(?:ant|proj|svcacct|admin|or-v1)-[A-Za-z0-9_-]{32,}|[A-Za-z0-9]{32,})"),
         ("sk-", r"sk-(?=[A-Za-z_-]{0,64}\d)[A-Za-z0-9_-]{16,}"),
-        ("k_live_", r"[rsp]k_live_[A-Za-z0-9]{16,}"),
-        ("gsk_", r"gsk_[A-Za-z0-9]{20,}"),
-        ("AKIA", r"AKIA[0-9A-Z]{16}(?![0-9A-Za-z])"),
+        ("csk-", r"csk-[A-Za-z0-9]{32,}"),  # Cerebras
+        ("xai-", r"xai-[A-Za-z0-9]{40,}"),
+        ("pplx-", r"pplx-[A-Za-z0-9]{40,}"),
+        ("gsk_", r"gsk_[A-Za-z0-9]{20,}"),  # Groq
+        ("hf_", r"hf_[A-Za-z0-9]{30,}"),
+        ("fw_", r"fw_[A-Za-z0-9]{20,}"),  # Fireworks
+        ("r8_", r"r8_[A-Za-z0-9]{30,}"),  # Replicate
+        ("nvapi-", r"nvapi-[A-Za-z0-9_-]{40,}"),
+        ("tgp_v1_", r"tgp_v1_[A-Za-z0-9_-]{30,}"),  # Together
+        ("AIza", r"AIza[0-9A-Za-z_-]{35,}"),  # Google
+        ("ya29.", r"ya29\.[0-9A-Za-z_-]{20,}"),
+        ("GOCSPX-", r"GOCSPX-[0-9A-Za-z_-]{20,}"),
+        ("AKIA", r"AKIA[0-9A-Z]{16}(?![0-9A-Za-z])"),  # AWS
         ("ASIA", r"ASIA[0-9A-Z]{16}(?![0-9A-Za-z])"),
-        ("gh", r"gh[pousr]_[A-Za-z0-9]{30,}"),
+        ("ABSK", r"ABSK[A-Za-z0-9+/=]{100,}"),
+        ("JQQJ99", r"[A-Za-z0-9]{40,60}JQQJ99[A-Za-z0-9]{20,40}"),  # Azure
+        ("Q~", r"[A-Za-z0-9_~.-]{3}\dQ~[A-Za-z0-9_~.-]{31,34}"),
+        ("k_", r"[rsp]k_(?:live|test)_[A-Za-z0-9]{16,}"),  # Stripe
+        ("whsec_", r"whsec_[A-Za-z0-9+/=]{24,}"),
+        ("gh", r"gh[pousr]_[A-Za-z0-9]{30,}"),  # GitHub
         ("github_pat_", r"github_pat_[A-Za-z0-9_]{30,}"),
-        ("glpat-", r"glpat-[A-Za-z0-9_-]{20,}"),
-        ("xox", r"xox[abeoprs]-[A-Za-z0-9-]{10,}"),
-        ("AIza", r"AIza[0-9A-Za-z_-]{35}"),
+        ("glpat-", r"glpat-[A-Za-z0-9_-]{20,}"),  # GitLab
+        ("npm_", r"npm_[A-Za-z0-9]{36,}"),
+        ("pypi-", r"pypi-[A-Za-z0-9_-]{50,}"),
+        ("SG.", r"SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"),  # SendGrid
+        ("lin_", r"lin_(?:api|oauth)_[A-Za-z0-9]{32,}"),  # Linear
+        ("ntn_", r"ntn_[A-Za-z0-9]{40,}"),  # Notion
+        ("do", r"do[opr]_v1_[a-f0-9]{64}"),  # DigitalOcean
+        ("xox", r"xox[abeoprs]-[A-Za-z0-9-]{10,}"),  # Slack
+        ("xapp-", r"xapp-\d-[A-Za-z0-9-]{20,}"),
+        ("hooks.slack.com/", r"hooks\.slack\.com/(?:services|workflows)/(?P<key>[A-Za-z0-9/_-]{20,})"),
+        (":AA", r"\d{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9_-])"),  # Telegram
         ("eyJ", r"eyJ[A-Za-z0-9_-]{10,500}+\.[A-Za-z0-9_-]{10,}+\.[A-Za-z0-9_-]{10,}"),
+        ("://", r"[a-z]://[^\s/:@\"'<>]{1,100}:(?P<key>[^\s/:@\"'<>]{3,200})@"),
+        ("earer ", r"[Bb]earer (?P<key>(?=[A-Za-z_.~+/-]{0,64}\d)[A-Za-z0-9_.~+/-]{20,}=*)"),
     )
+)
+_STATED_MARKS = ("key", "token", "secret", "password")
+_STATED = re.compile(
+    r"(?:api|access|account|auth|secret|subscription)[_ -]?(?:access[_-]?)?(?:key|token)|client[_ -]?secret|password",
+    re.IGNORECASE,
+)
+# Keys without a shape of their own, such as Mistral's and Azure's, are known by what they are said to be.
+_VALUE = re.compile(
+    r"[\"']?\s{0,3}[:=]\s{0,3}[\"']?((?=[^\s\"']{0,64}\d)(?=[^\s\"']{0,64}[A-Za-z])[A-Za-z0-9+/_.~-]{20,}={0,2})"
 )
 
 
@@ -35,7 +74,8 @@ def redact(text: str, known: Iterable[str] = ()) -> str:
     for mark, pattern in _SHAPES:
         if mark in text:
             text = pattern.sub(_blacked_out, text)
-    return text
+    lowered = text.lower()
+    return _without_stated(text) if any(mark in lowered for mark in _STATED_MARKS) else text
 
 
 def redacted(value: object, known: Iterable[str] = ()) -> object:
@@ -44,14 +84,39 @@ def redacted(value: object, known: Iterable[str] = ()) -> object:
         case str():
             return redact(value, known)
         case Mapping():
-            return {key: redacted(inner, known) for key, inner in value.items()}
+            return {redact(str(key), known): redacted(inner, known) for key, inner in value.items()}
         case list() | tuple():
             return [redacted(inner, known) for inner in value]
     return value
 
 
+def spelled_out(text: str) -> str:
+    """JSON without escapes, behind which a secret could hide; what is no JSON as it is."""
+    if "\\u" not in text:
+        return text
+    try:
+        return json.dumps(json.loads(text), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _without_stated(text: str) -> str:
+    """What is said to be a key, blacked out: `api_key: …`."""
+    kept: list[str] = []
+    end = 0
+    for name in _STATED.finditer(text):
+        value = _VALUE.match(text, name.end()) if name.end() >= end else None
+        if value is not None and value[1] != REDACTED:
+            kept += (text[end : value.start(1)], REDACTED)
+            end = value.end(1)
+    return "".join((*kept, text[end:])) if kept else text
+
+
 def _blacked_out(found: re.Match[str]) -> str:
     """Nothing inside of a word is a key, though a line break as JSON spells it may stand right before one."""
+    if "key" in found.re.groupindex:
+        start = found.start("key") - found.start()
+        return f"{found[0][:start]}{REDACTED}{found[0][start + len(found['key']) :]}"
     before = found.string[max(found.start() - 2, 0) : found.start()]
     in_word = found[0][0].isalnum() and _IN_WORD.match(before[-1:]) is not None
     return found[0] if in_word and before not in _BREAKS else REDACTED

@@ -1,46 +1,26 @@
-"""How a note comes into being, is revised and is superseded; everything here returns changes and never writes."""
+"""How what a model remembers becomes a note, revises one or supersedes some; returns changes and never writes."""
 
 import datetime
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from atomic_agents._schema import CURRENT_SCHEMA_VERSION
-from atomic_agents.core.change import ABSENT, Change, Put, revision
+from atomic_agents.core.change import Change
 from atomic_agents.core.document import Document, parse, render
-from atomic_agents.core.errors import AtomicAgentsError
+from atomic_agents.core.errors import AtomicAgentsError, DocumentUnreadable
 from atomic_agents.guard.paths import PathPolicy
-from atomic_agents.memory import schema
+from atomic_agents.memory import alike
+from atomic_agents.memory import capture as captures
+from atomic_agents.memory.notebook import Notebook, file_of
 from atomic_agents.vault import index, layout, note
-from atomic_agents.vault.settings import version_of
-from atomic_agents.vault.vault import Vault, is_note_file
+from atomic_agents.vault.note import Note
+from atomic_agents.vault.vault import Vault
 
 Became = Literal["written", "revised", "known", "rejected"]
-
-CAPTURE_SCHEMA: Mapping[str, object] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["type", "name", "description", "confidence", "sources", "body"],
-    "properties": {
-        "type": {"type": "string", "enum": list(note.TYPES)},
-        "name": {"type": "string", "minLength": 1, "maxLength": note.MAX_NAME},
-        "description": {"type": "string", "minLength": 1, "maxLength": note.MAX_DESCRIPTION},
-        "confidence": {"type": "string", "enum": list(note.CONFIDENCES)},
-        "sources": {"type": "array", "minItems": 1, "items": {"type": "string", "minLength": 1}},
-        "body": {"type": "string", "minLength": 1},
-        "merge_into": {"type": ["string", "null"], "description": "file name of the note that this text replaces"},
-        "supersedes": {
-            "description": "file names of notes that this one makes obsolete",
-            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}, {"type": "null"}],
-        },
-        "pinned": {"type": "boolean"},
-        "expires_at": {"type": ["string", "null"], "description": "YYYY-MM-DD"},
-        "tags": {"type": "array", "items": {"type": "string"}},
-        "provenance": {"type": "string", "enum": list(note.PROVENANCES)},
-    },
-}
-"""A capture as tools and fenced blocks carry it: the published fields and who vouches for the text."""
+CAPTURE_SCHEMA = captures.CAPTURE_SCHEMA
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +42,31 @@ class Captures:
     today: datetime.date
     said_by_operator: str
     """The operator's own words in this run; only what they contain can be vouched for by the operator."""
+    reason: str = "captured"
+    accept_tool_notes: bool = False
+    """Whether the operator's tools.md accepts notes of what a tool said, unseen."""
     outcomes: list[Outcome] = field(default_factory=list)
     taken: list[object] = field(default_factory=list)
-    _texts: dict[str, bytes | None] = field(default_factory=dict)
-    _before: dict[str, bytes | None] = field(default_factory=dict)
-    _listed: set[str] = field(default_factory=set)
+    _recalled: list[str] = field(default_factory=list)
+    _told: list[str] = field(default_factory=list)
+    _settled: bool = False
+    _book: Notebook = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._book = Notebook(self.vault, self.agent, self.paths.may_write, self.today)
+
+    def recalled(self, text: str) -> None:
+        """Take note of what the model was shown of its own memory: the same again is not worth remembering."""
+        self._recalled.append(text)
+
+    def told(self, text: str) -> None:
+        """Take note of what a tool said: only a tool can vouch for it."""
+        self._told.append(text)
 
     def add(self, capture: object) -> Outcome:
         """Take a capture in, or say why not. Nothing of a refused capture is kept, and the model is told."""
-        before = dict(self._texts)
+        self._book.today = self.today
+        mark = self._book.mark()
         try:
             outcome = self._add(capture)
         except _Refused as refused:
@@ -78,35 +74,57 @@ class Captures:
         except AtomicAgentsError as error:
             outcome = Outcome("rejected", "", f"not remembered: {error.message}")
         if outcome.became == "rejected":
-            self._texts = before
+            self._book.back_to(mark)
         else:
             self.taken.append(capture)
         self.outcomes.append(outcome)
         return outcome
 
-    def over(self, fresh: "Captures") -> "Captures":
-        """The same captures folded into `fresh`, over the documents as they are now.
-
-        The model cannot be asked any more, so one whose target is gone meanwhile becomes a note of its own.
-        """
-        fresh.outcomes += [outcome for outcome in self.outcomes if outcome.became == "rejected"]
+    def again(self) -> "Captures":
+        """The same captures folded over the documents as they are now, after somebody wrote meanwhile."""
+        rejected = [outcome for outcome in self.outcomes if outcome.became == "rejected"]
+        fresh = replace(self, outcomes=rejected, taken=[], _settled=True)
         for capture in self.taken:
-            if fresh.add(capture).became == "rejected" and isinstance(capture, dict):
-                plain = {key: value for key, value in capture.items() if key not in ("merge_into", "supersedes")}
-                if plain != capture and fresh.add(plain).became != "rejected":
-                    del fresh.outcomes[-2]
+            fresh.add_late(capture, self._book)
         return fresh
+
+    def add_late(self, capture: object, earlier: Notebook | None = None) -> None:
+        """Take a capture in that was taken in `earlier` and that the model cannot be asked about any more.
+
+        Where the note that it revises was edited since, or is gone, it becomes a note of its own, and says so.
+        """
+        edited = self._edited(capture, earlier)
+        if (not edited and self.add(capture).became != "rejected") or not isinstance(capture, dict):
+            return
+        plain = {key: value for key, value in capture.items() if key not in ("merge_into", "supersedes")}
+        if not edited:
+            rejected = self.outcomes.pop()
+            if plain == capture or self.add(plain).became == "rejected":
+                self.outcomes.append(rejected)
+        elif (outcome := self.add(plain)).became != "rejected":
+            message = f"{edited} was edited meanwhile and stays as it is; {outcome.message}"
+            self.outcomes[-1] = replace(outcome, message=message)
 
     def changes(self) -> tuple[Change, ...]:
         """What the captures so far change, expecting the documents as they were read."""
-        return tuple(
-            Put(path, data, expect=ABSENT if (before := self._before.get(path)) is None else revision(before))
-            for path, data in self._texts.items()
-            if data is not None and data != self._before.get(path)
-        )
+        return self._book.changes()
+
+    def record(self) -> tuple[Change, ...]:
+        """The record of `changes`, with which they can be undone."""
+        return self._book.record("remember", by="agent", reason=self.reason)
+
+    def _edited(self, capture: object, earlier: Notebook | None) -> str:
+        """The note that a capture revises, where somebody has edited its text since; "" where nobody has."""
+        file = str(capture.get("merge_into") or "").rpartition("/")[2] if isinstance(capture, dict) else ""
+        path = layout.note(self.agent, file)
+        before = earlier.was(path) if earlier else None
+        if not file or before is None or self._book.read(path) is None:
+            return ""
+        there = self._book.was(path)
+        return file if there is not None and _body(path, there) != _body(path, before) else ""
 
     def _add(self, capture: object) -> Outcome:
-        wrong = _wrong(capture)
+        wrong = captures.wrong(capture)
         if wrong or not isinstance(capture, dict):
             raise _Refused(wrong)
         if not self.paths.may_write(layout.note(self.agent, "user_x.md")):
@@ -118,29 +136,35 @@ class Captures:
         return self._write(capture, superseded)
 
     def _write(self, capture: Mapping[str, object], superseded: Sequence[Document]) -> Outcome:
-        taken = self._files()
-        file = note.file_name(str(capture["type"]), str(capture["name"]))
-        existing = self._document(layout.note(self.agent, file)) if file in taken else None
+        plain = note.file_name(str(capture["type"]), str(capture["name"]))
+        existing = self._book.document(plain)
         if existing is not None and not superseded and _says_the_same(existing, capture):
-            self._put(existing.edit({"last_seen": self.today.isoformat()}))
-            return Outcome("known", file, f"known already: {file}")
-        file = note.file_name(str(capture["type"]), str(capture["name"]), taken)
+            self._book.put(existing.edit({"last_seen": self.today.isoformat()}))
+            return Outcome("known", plain, f"known already: {plain}")
+        if not superseded and not self._settled:
+            self._refuse_loop(capture)
+            self._refuse_contradiction(capture)
+        file = self._book.free_file(str(capture["type"]), str(capture["name"]))
         meta = self._meta(capture)
         if superseded:
-            meta["supersedes"] = [_file(document) for document in superseded]
-        self._put(parse(layout.note(self.agent, file), render(meta, str(capture["body"]))))
-        self._index(capture, file, former=None)
+            meta["supersedes"] = [file_of(document) for document in superseded]
+        document = parse(layout.note(self.agent, file), render(meta, str(capture["body"])))
+        self._book.put(document)
+        written = note.read(document, file)
         self._supersede(superseded, file)
+        if written.held:
+            message = f"kept as {file}; a tool said it, so nothing of it is loaded before the operator accepts it"
+            return Outcome("written", file, message)
+        self._book.index(written)
         message = f"remembered as {file}"
         if existing is not None and existing.path not in [document.path for document in superseded]:
-            other = _file(existing)
             message += (
-                f"; {other} has the same name: if both say the same, send the joined text with merge_into {other}"
+                f"; {plain} has the same name: if both say the same, send the joined text with merge_into {plain}"
             )
         return Outcome("written", file, message)
 
     def _revise(self, capture: Mapping[str, object], file: str, superseded: Sequence[Document]) -> Outcome:
-        document = self._document(layout.note(self.agent, file)) if is_note_file(file) else None
+        document = self._book.document(file)
         if document is None:
             raise _Refused(f"there is no note {file} to merge into; see INDEX.md")
         before = note.read(document, file)
@@ -148,33 +172,41 @@ class Captures:
             hint = f"merge into {before.superseded_by}" if before.superseded_by else "send it without merge_into"
             raise _Refused(f"{file} is not current any more: {hint}")
         superseded = [other for other in superseded if other.path != document.path]
+        self._book.keep_version(document)
+        body = re.sub(r"\r\n?|\n", document.newline, f"\n{str(capture['body']).strip()}\n")
+        revised = document.edit(self._revised(capture, before, superseded, document)).with_body(body)
+        self._book.put(revised)
+        after = note.read(revised, file)
+        self._supersede(superseded, file)
+        if after.held:
+            self._book.index_remove(file)
+            return Outcome("revised", file, f"revised {file}; a tool said it, so the operator has to accept it first")
+        self._book.index(after, former=before)
+        return Outcome("revised", file, f"revised {file}; its former text is kept in .versions")
+
+    def _revised(
+        self, capture: Mapping[str, object], before: Note, superseded: Sequence[Document], document: Document
+    ) -> dict[str, object]:
         changes: dict[str, object] = {
-            "description": _one_line(capture["description"]),
+            "description": one_line(capture["description"]),
             "confidence": capture["confidence"],
             "last_seen": self.today.isoformat(),
             "sources": list(dict.fromkeys([*before.sources, *note.texts(capture["sources"])])),
             "schema_version": CURRENT_SCHEMA_VERSION,
-            "provenance": self._provenance(capture),
+            **self._vouched(capture),
         }
-        obsolete = list(dict.fromkeys([*before.supersedes, *(_file(other) for other in superseded)]))
+        obsolete = list(dict.fromkeys([*before.supersedes, *(file_of(other) for other in superseded)]))
         if obsolete or "supersedes" in document.meta:
             changes["supersedes"] = obsolete
         if capture.get("tags"):
             changes["tags"] = list(dict.fromkeys([*before.tags, *note.texts(capture["tags"])]))
-        changes |= {key: capture[key] for key in ("pinned", "expires_at") if capture.get(key)}
-        self._keep_version(document, file)
-        body = re.sub(r"\r\n?|\n", document.newline, f"\n{str(capture['body']).strip()}\n")
-        self._put(document.edit(changes).with_body(body))
-        former = index.entry(before.name, file, before.description)
-        self._index({**capture, "name": before.name, "type": before.type}, file, former=former)
-        self._supersede(superseded, file)
-        return Outcome("revised", file, f"revised {file}; its former text is kept in .versions")
+        return changes | {key: capture[key] for key in ("pinned", "expires_at") if capture.get(key)}
 
     def _superseded(self, capture: Mapping[str, object]) -> list[Document]:
         found = []
         for name in dict.fromkeys(note.texts(capture.get("supersedes"))):
             file = name.rpartition("/")[2]
-            document = self._document(layout.note(self.agent, file)) if is_note_file(file) else None
+            document = self._book.document(file)
             if document is None:
                 raise _Refused(f"there is no note {file} to supersede; see INDEX.md")
             found.append(document)
@@ -182,116 +214,110 @@ class Captures:
 
     def _supersede(self, superseded: Sequence[Document], file: str) -> None:
         """Let the old notes name the new one, and the index keep them among what is archived."""
-        path = layout.memory_index(self.agent)
         for document in superseded:
-            self._put(document.edit({"superseded_by": file}))
-            text = (self._read(path) or b"").decode(errors="surrogateescape")
-            self._texts[path] = index.archive(text, _file(document)).encode(errors="surrogateescape")
+            self._book.put(document.edit({"superseded_by": file}))
+            self._book.index_archive(file_of(document))
+
+    def _refuse_loop(self, capture: Mapping[str, object]) -> None:
+        body = str(capture["body"])
+        if not self._was_said(body) and alike.stands_in(body, self._recalled):
+            raise _Refused("your memory says so already: that text was recalled in this run; to change it, merge_into")
+
+    def _refuse_contradiction(self, capture: Mapping[str, object]) -> None:
+        if capture["type"] != "decision":
+            return
+        for other in contradicted(self._book, str(capture["name"]), str(capture["body"])):
+            hint = f"send it with supersedes {other.file} where it replaces that, or with merge_into {other.file}"
+            raise _Refused(f"{other.file} decides the same differently ({other.description}); {hint}")
 
     def _meta(self, capture: Mapping[str, object]) -> dict[str, object]:
-        day = self.today.isoformat()
-        meta: dict[str, object] = {
-            "schema_version": CURRENT_SCHEMA_VERSION,
-            "name": _one_line(capture["name"]),
-            "description": _one_line(capture["description"]),
-            "type": capture["type"],
-            "captured": day,
-            "last_seen": day,
-            "sources": list(note.texts(capture["sources"])),
-            "confidence": capture["confidence"],
-            "provenance": self._provenance(capture),
-        }
-        for key in ("pinned", "expires_at", "tags"):
-            if capture.get(key):
-                meta[key] = capture[key]
-        return meta
+        meta = new_meta(capture, self.today) | self._vouched(capture)
+        return meta | {key: capture[key] for key in ("pinned", "expires_at", "tags") if capture.get(key)}
 
-    def _provenance(self, capture: Mapping[str, object]) -> str:
-        """What the capture claims, but `operator` only for words that the operator really said in this run."""
-        claimed = str(capture.get("provenance") or "inference")
-        return "inference" if claimed == "operator" and not self._was_said(str(capture["body"])) else claimed
+    def _vouched(self, capture: Mapping[str, object]) -> dict[str, object]:
+        """Who vouches for a capture: what it claims, unless the text shows that it is not so.
+
+        `operator` needs words that the operator really said in this run, and what a tool said in it is `tool`.
+        """
+        claimed, body = str(capture.get("provenance") or "inference"), str(capture["body"])
+        said = self._was_said(body)
+        if not said and alike.stands_in(body, self._told):
+            claimed = "tool"
+        if claimed == "tool" and self.accept_tool_notes:
+            return {"provenance": "tool", "accepted": self.today.isoformat()}
+        return {"provenance": "inference" if claimed == "operator" and not said else claimed}
 
     def _was_said(self, text: str) -> bool:
         """Whether the operator said these words in this order, whatever stands between them."""
         said, words = (" ".join(re.findall(r"\w+", part.casefold())) for part in (self.said_by_operator, text))
         return bool(words) and f" {words} " in f" {said} "
 
-    def _keep_version(self, document: Document, file: str) -> None:
-        stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S%fZ")
-        name = f"{stamp}_{revision(document.data)[:8]}.md"
-        self._texts[layout.note_versions(self.agent, file) + name] = document.data
-
-    def _index(self, capture: Mapping[str, object], file: str, *, former: str | None) -> None:
-        path = layout.memory_index(self.agent)
-        text = (self._read(path) or b"").decode(errors="surrogateescape")
-        type_, name, hook = (str(capture[key]) for key in ("type", "name", "description"))
-        new = index.add(text, type_=type_, name=name, file=file, hook=hook, former=former)
-        self._texts[path] = new.encode(errors="surrogateescape")
-
-    def _files(self) -> set[str]:
-        folder = layout.memory(self.agent)
-        if not self._listed:
-            self._listed = {entry.path.removeprefix(folder) for entry in self.vault.store.list(folder)}
-        return self._listed | {path.removeprefix(folder) for path in self._texts if path.startswith(folder)}
-
-    def _document(self, path: str) -> Document | None:
-        data = self._read(path)
-        return None if data is None else parse(path, data)
-
-    def _read(self, path: str) -> bytes | None:
-        if path in self._texts:
-            return self._texts[path]
-        blob = self.vault.store.read(path)
-        data = self._before[path] = blob.data if blob else None
-        return data
-
-    def _put(self, document: Document) -> None:
-        if not self.paths.may_write(document.path):
-            raise _Refused(f"tools.md allows no writing in {_file(document)}")
-        blob = self._read(document.path)
-        if blob is not None and version_of(parse(document.path, blob)) > CURRENT_SCHEMA_VERSION:
-            raise _Refused(f"{_file(document)} was written by a newer version of this program")
-        self._texts[document.path] = document.data
-
 
 class _Refused(Exception):
     """Why a capture is not taken, in words for the model."""
 
 
-def _file(document: Document) -> str:
-    return document.path.rpartition("/")[2]
+def new_meta(fields: Mapping[str, object], today: datetime.date) -> dict[str, object]:
+    """The front matter that every new note has, in its order."""
+    day = today.isoformat()
+    return {
+        "schema_version": CURRENT_SCHEMA_VERSION,
+        "name": one_line(fields["name"]),
+        "description": one_line(fields["description"]),
+        "type": fields["type"],
+        "captured": day,
+        "last_seen": day,
+        "sources": list(note.texts(fields["sources"])),
+        "confidence": fields["confidence"],
+    }
 
 
-def _one_line(value: object) -> str:
+def contradicted(book: Notebook, name: str, body: str) -> Iterator[Note]:
+    """The current decisions on the subject that `name` has, which say something else than `body`."""
+    subject, claim = alike.subject(name), alike.words(body)
+    plain = note.file_name("decision", name)
+    for file in dict.fromkeys([plain, *_decisions_about(book, subject)]):
+        found = book.note(file)
+        if found is None or found.type != "decision" or not found.is_current(book.today):
+            continue
+        if alike.one_subject(subject, alike.subject(found.name)) and alike.words(found.body) != claim:
+            yield found
+
+
+def _decisions_about(book: Notebook, subject: frozenset[str]) -> Iterator[str]:
+    """The files of decisions whose titles in the index name a subject.
+
+    Two titles with one subject share one of the rarest words of either: of a long index only those lines are read.
+    """
+    needed = len(subject) - math.ceil(alike.ONE_SUBJECT * len(subject)) + 1
+    for path in book.index_pages():
+        data = book.read(path) or b""
+        lowered = data.lower()
+        # Bytes fold the case of ASCII alone; of other words the first letter, which may be a capital, is left out.
+        marks = [(word if word.isascii() else word[1:]).encode() for word in subject]
+        for mark in sorted(marks, key=lowered.count)[:needed]:
+            at = lowered.find(mark)
+            while at >= 0:
+                end = lowered.find(b"\n", at)
+                line = data[lowered.rfind(b"\n", 0, at) + 1 : end if end >= 0 else None].decode(errors="replace")
+                if "decision_" in line and alike.one_subject(subject, alike.subject(index.title_of(line))):
+                    yield from (file for _, file in index.files(line))
+                at = lowered.find(mark, end) if end >= 0 else -1
+
+
+def _body(path: str, data: bytes) -> str:
+    try:
+        return parse(path, data).body
+    except DocumentUnreadable:
+        return data.decode(errors="replace")
+
+
+def one_line(value: object) -> str:
+    """A text without line breaks and double spaces."""
     return " ".join(str(value).split())
 
 
 def _says_the_same(existing: Document, capture: Mapping[str, object]) -> bool:
-    before = note.read(existing, _file(existing))
+    before = note.read(existing, file_of(existing))
     current = not (before.superseded_by or before.archived)
     return current and before.body == str(capture["body"]).strip() and before.type == capture["type"]
-
-
-def _wrong(capture: object) -> str:
-    """What is wrong with a capture, "" where nothing is; strings are strings and lists are lists."""
-    if isinstance(capture, str):
-        return "the block is not JSON; send it again as one JSON object"
-    errors = schema.wrong(capture, CAPTURE_SCHEMA, name="capture")
-    if not errors and isinstance(capture, dict):
-        errors += _wrong_words(capture)
-    return "; ".join(errors)
-
-
-def _wrong_words(capture: Mapping[str, object]) -> Iterator[str]:
-    """What a schema cannot say."""
-    texts = [text for value in capture.values() for text in note.texts(value)]
-    if any("\ud800" <= sign <= "\udfff" or sign == "\0" for text in texts for sign in text):
-        yield "capture: a text has signs that cannot be kept"
-    if re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", str(capture["name"])):
-        yield "name: a name is one line, without line breaks or control characters"
-    yield from (f"{key}: is empty" for key in ("name", "description", "body") if not str(capture[key]).strip())
-    if capture.get("expires_at"):
-        try:
-            datetime.date.fromisoformat(str(capture["expires_at"]))
-        except ValueError:
-            yield "expires_at: a day as YYYY-MM-DD is needed"

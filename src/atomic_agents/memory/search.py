@@ -4,38 +4,27 @@ It is never the truth. Rows are keyed by path and the store's stamp, and refresh
 """
 
 import datetime
-import re
-import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from decimal import Decimal
 
-from atomic_agents.core.document import Document
 from atomic_agents.core.errors import AtomicAgentsError, DocumentUnreadable
 from atomic_agents.core.store import Entry
-from atomic_agents.core.values import Problem, Usd
-from atomic_agents.memory import words
+from atomic_agents.core.values import Problem, Usd, parse_date
+from atomic_agents.memory import finding, passages, tables
 from atomic_agents.memory.database import Database, Row
-from atomic_agents.vault import journal, layout
+from atomic_agents.memory.finding import Hit
+from atomic_agents.memory.passages import Section
+from atomic_agents.memory.tables import KINDS, Kind
+from atomic_agents.vault import layout
 from atomic_agents.vault.note import Note
 from atomic_agents.vault.vault import Vault, is_note_file, problem_of
 
-_FORM = 2
-_SCHEMA = """
-CREATE TABLE documents (
-  id INTEGER PRIMARY KEY, path TEXT UNIQUE NOT NULL, agent TEXT NOT NULL, kind TEXT NOT NULL, file TEXT NOT NULL,
-  stamp TEXT NOT NULL, name TEXT NOT NULL, hook TEXT NOT NULL, type TEXT NOT NULL, last_seen TEXT NOT NULL,
-  expires TEXT NOT NULL, pinned INTEGER NOT NULL, hidden INTEGER NOT NULL, line INTEGER NOT NULL, problem TEXT NOT NULL,
-  hint TEXT NOT NULL);
-CREATE INDEX recent ON documents (agent, kind, hidden, pinned, last_seen);
-CREATE VIRTUAL TABLE texts USING fts5 (name, body, tags, tokenize='porter unicode61 remove_diacritics 2');
-CREATE TABLE spend (path TEXT PRIMARY KEY, stamp TEXT NOT NULL, total TEXT NOT NULL, bad_line TEXT NOT NULL)
-"""
 _LOCK = "index"
 _LOCK_WAIT = 10.0
-_HEADING = re.compile(r"#{1,6}\s")
+_TEXTS = (".md", ".markdown", ".txt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +43,7 @@ class MemoryIndex:
     def __init__(self, vault: Vault, database: str) -> None:
         self._vault = vault
         self._database = Database(
-            database, schema=_SCHEMA, form=_FORM, lock=lambda: vault.store.lock(_LOCK, wait=_LOCK_WAIT)
+            database, schema=tables.SCHEMA, form=tables.FORM, lock=lambda: vault.store.lock(_LOCK, wait=_LOCK_WAIT)
         )
         self._guard = threading.RLock()
         self._stamps: dict[str, tuple[int, int, dict[str, str]]] = {}
@@ -90,20 +79,20 @@ class MemoryIndex:
         """How many notes the agent has."""
         return int(self._rows(agent, "SELECT count(*) FROM documents WHERE agent = ? AND kind = 'note'", agent)[0][0])
 
-    def search(self, agent: str, query: str, limit: int, today: datetime.date) -> list[Passage]:
-        """The best passages of an agent's current notes, pages and journal, best first, at most one a document."""
-        asked = words.query_words(query)
-        if not asked:
-            return []
-        rows = self._rows(
-            agent,
-            "SELECT d.path, d.kind, bm25(texts, 4.0, 1.0, 2.0) FROM texts JOIN documents d ON d.id = texts.rowid"
-            " WHERE texts MATCH ? AND d.agent = ? AND d.hidden = 0 AND (d.expires = '' OR d.expires >= ?)"
-            " ORDER BY 3, d.path LIMIT ?",
-            words.match(asked), agent, today.isoformat(), limit,
-        )  # fmt: skip
-        found = (self._passage(str(path), str(kind), asked, -float(rank)) for path, kind, rank in rows)
-        return [passage for passage in found if passage is not None]
+    def search(
+        self, agent: str, query: str, limit: int, today: datetime.date, kinds: Collection[Kind] = KINDS
+    ) -> list[Passage]:
+        """The best passages of what an agent has that is current, best first, at most one of a note or a page."""
+
+        def find() -> list[Hit]:
+            self._renew(agent)
+            numbers = self._database.rows("SELECT id FROM agents WHERE name = ?", agent)
+            rows = self._database.rows
+            return [hit for (number,) in numbers for hit in finding.find(rows, number, query, kinds, limit, today)]
+
+        with self._guard:
+            hits = self._database.attempt(find)
+        return list(self._passages(hits))
 
     def spend(self, path: str, stamp: str) -> tuple[Usd, str] | None:
         """See `budget.ledger.SumCache`."""
@@ -136,30 +125,35 @@ class MemoryIndex:
         """What a query finds among the rows of an agent that is refreshed, which a damaged file does not change."""
 
         def find() -> list[Row]:
-            if agent in self._stamps and self._stamps[agent][0] != self._database.made_anew:
-                self._refresh(agent)
+            self._renew(agent)
             return self._database.rows(query, *values)
 
         with self._guard:
             return self._database.attempt(find)
 
+    def _renew(self, agent: str) -> None:
+        """Refresh an agent that was refreshed before what was known was lost."""
+        if agent in self._stamps and self._stamps[agent][0] != self._database.made_anew:
+            self._refresh(agent)
+
     def _refresh(self, agent: str) -> None:
         known = self._known(agent)
-        current = list(self._documents(agent, known))
-        changed, gone = _differences(known, current)
+        changed, gone = self._differences(agent, known)
         if not changed and not gone:
             return
         with self._database.writing() as connection:
             if (stored := self._known(agent)) is not known:  # another process was first
-                known, (changed, gone) = stored, _differences(stored, current)
+                known, (changed, gone) = stored, self._differences(agent, stored)
             # What goes wrong from here on leaves it unknown what is stored.
             del self._stamps[agent]
             for path in [*gone, *(entry.path for entry in changed if entry.path in known)]:
-                connection.execute("DELETE FROM texts WHERE rowid = (SELECT id FROM documents WHERE path = ?)", (path,))
-                connection.execute("DELETE FROM documents WHERE path = ?", (path,))
+                tables.take_out(connection, path)
                 del known[path]
+            number = tables.agent_number(connection, agent)
             for entry in changed:
-                if self._add(connection, agent, entry):
+                row = self._row(agent, entry)
+                if row is not None:
+                    tables.put(connection, number, row)
                     known[entry.path] = entry.stamp
         self._remember(agent, known)
 
@@ -178,40 +172,36 @@ class MemoryIndex:
         self._stamps[agent] = (self._database.made_anew, version, stamps)
         return stamps
 
-    def _documents(self, agent: str, known: dict[str, str]) -> Iterator[Entry]:
-        for folder in (layout.memory(agent), layout.wiki(agent), layout.journal(agent)):
+    def _differences(self, agent: str, known: Mapping[str, str]) -> tuple[list[Entry], AbstractSet[str]]:
+        """The documents whose stamp is not the known one, and the paths that are gone."""
+        changed: list[Entry] = []
+        there: list[str] = []
+        for kind, folder in _folders(agent):
             for entry in self._vault.store.list(folder):
-                if entry.path in known or is_note_file(entry.path.removeprefix(folder)):
-                    yield entry
+                path, _, stamp, _ = entry
+                before = known.get(path)
+                if before is not None:
+                    there.append(path)
+                if before != stamp and (before is not None or _is_searched(kind, path.removeprefix(folder))):
+                    changed.append(entry)
+        return changed, known.keys() - there if len(there) < len(known) else frozenset()
 
-    def _add(self, connection: sqlite3.Connection, agent: str, entry: Entry) -> bool:
-        """Store a document; False where it has gone meanwhile."""
+    def _row(self, agent: str, entry: Entry) -> tables.Row | None:
+        """A document as it is kept; None where it has gone meanwhile."""
         kind, file = _kind(agent, entry.path)
-        note: Note | None = None
-        row: tuple[str, str, str, str, str, int, int] = ("", "", "", "", "", 0, 1)
-        problem = Problem(entry.path, 0, "")
+        found: Note | None = None
+        problem: Problem | None = None
         try:
-            note = self._vault.note(entry, file)
-            row = _row(note)
+            found = self._vault.note(entry, file)
         except DocumentUnreadable as error:
             problem = problem_of(error)
         except AtomicAgentsError as error:
             if self._is_gone(entry.path):
-                return False
+                return None
             problem = Problem(entry.path, 0, error.message, error.hint)
-        added = connection.execute(
-            "INSERT INTO documents (path, agent, kind, file, stamp, name, hook, type, last_seen, expires,"
-            " pinned, hidden, line, problem, hint) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (entry.path, agent, kind, file, entry.stamp, *row, problem.line, problem.message, problem.hint),
-        )
-        if note is not None:
-            body = journal.without_runs(note.body) if kind == "journal" else note.body
-            texts = (note.name, f"{note.description}\n{body}", " ".join(note.tags))
-            connection.execute(
-                "INSERT INTO texts (rowid, name, body, tags) VALUES (?, ?, ?, ?)",
-                (added.lastrowid, *(words.indexed(text) for text in texts)),
-            )
-        return True
+        if kind in ("raw", "conversation"):
+            problem = None  # what came from elsewhere may be of any form
+        return tables.Row(entry.path, agent, kind, file, entry.stamp, found, _day(kind, file, found), problem)
 
     def _is_gone(self, path: str) -> bool:
         try:
@@ -219,72 +209,52 @@ class MemoryIndex:
         except AtomicAgentsError:
             return False
 
-    def _passage(self, path: str, kind: str, asked: Sequence[str], score: float) -> Passage | None:
+    def _passages(self, hits: Sequence[Hit]) -> Iterator[Passage]:
+        read: dict[str, list[Section]] = {}
+        for hit in hits:
+            if hit.path not in read:
+                read[hit.path] = self._sections(hit)
+            sections = read[hit.path]
+            if hit.section < len(sections) and hit.piece < len(sections[hit.section].pieces):
+                piece = sections[hit.section].pieces[hit.piece]
+                yield Passage(hit.path, piece.line, piece.text, hit.score)
+
+    def _sections(self, hit: Hit) -> list[Section]:
         try:
-            document = self._vault.document(path)
+            document = self._vault.document(hit.path)
         except AtomicAgentsError:
-            return None
+            return []
         if document is None:
-            return None
-        line, text = _best(document, kind, asked)
-        return Passage(path, line, text, score)
+            return []
+        return passages.sections(hit.kind, document.body, document.body_line)
 
 
-def _differences(known: Mapping[str, str], current: Sequence[Entry]) -> tuple[list[Entry], AbstractSet[str]]:
-    """The documents whose stamp is not the known one, and the paths that are gone."""
-    changed = [entry for entry in current if known.get(entry.path) != entry.stamp]
-    new = sum(entry.path not in known for entry in changed)
-    if len(current) - new == len(known):
-        return changed, frozenset()
-    return changed, known.keys() - {entry.path for entry in current}
-
-
-def _best(document: Document, kind: str, asked: Sequence[str]) -> tuple[int, str]:
-    """Line and text of the paragraph that has most of the words, itself or above it; the first one where none has."""
-    stems = [words.stem(word) for word in asked]
-    body = journal.without_runs(document.body) if kind == "journal" else document.body
-    most, best = -1, (document.body_line, "")
-    for line, paragraph, heading in _paragraphs(body, document.body_line):
-        text = words.folded(f"{heading}\n{paragraph}")
-        hits = sum(stem in text for stem in stems)
-        if hits > most:
-            most, best = hits, (line, paragraph)
-    return best
-
-
-def _kind(agent: str, path: str) -> tuple[str, str]:
-    for kind, folder in (
+def _folders(agent: str) -> tuple[tuple[Kind, str], ...]:
+    return (
         ("note", layout.memory(agent)),
         ("wiki", layout.wiki(agent)),
+        ("raw", layout.raw(agent)),
         ("journal", layout.journal(agent)),
-    ):
-        if path.startswith(folder):
-            return kind, path.removeprefix(folder)
-    return "other", path
+        ("conversation", layout.conversations(agent)),
+    )
 
 
-def _row(note: Note) -> tuple[str, str, str, str, str, int, int]:
-    last_seen = note.last_seen.isoformat() if note.last_seen else ""
-    expires = note.expires.isoformat() if note.expires else ""
-    hidden = int(note.archived or bool(note.superseded_by))
-    return note.name, note.description, note.type, last_seen, expires, int(note.pinned), hidden
+def _kind(agent: str, path: str) -> tuple[Kind, str]:
+    return next((kind, path.removeprefix(folder)) for kind, folder in _folders(agent) if path.startswith(folder))
 
 
-def _paragraphs(body: str, first_line: int) -> Iterator[tuple[int, str, str]]:
-    """Line, text and heading of each paragraph; a heading without a text below it is a paragraph too."""
-    start, lines, heading, told = first_line, list[str](), "", True
-    for number, line in enumerate([*body.split("\n"), ""], first_line):
-        is_heading = _HEADING.match(line) is not None
-        if line.strip() and not is_heading:
-            start = start if lines else number
-            lines.append(line.rstrip("\r"))
-            continue
-        if lines:
-            yield start, "\n".join(lines), heading
-            lines, told = [], True
-        if is_heading:
-            if not told:
-                yield start, heading, ""
-            start, heading, told = number, line.strip(), False
-    if not told:
-        yield start, heading, ""
+def _is_searched(kind: Kind, file: str) -> bool:
+    if kind == "raw":
+        return file.endswith(_TEXTS) and not any(part.startswith(".") for part in file.split("/"))
+    if kind == "conversation":
+        return "/" not in file and is_note_file(file)
+    return is_note_file(file)
+
+
+def _day(kind: Kind, file: str, found: Note | None) -> str:
+    """The day that a document is of, "" where it is of none."""
+    if kind == "journal":
+        day = parse_date(file.rpartition("/")[2].removesuffix(".md"))
+    else:
+        day = (found.captured or found.last_seen) if found else None
+    return day.isoformat() if day else ""

@@ -16,7 +16,7 @@ from atomic_agents.migration import registry
 from atomic_agents.migration.registry import Script, Step
 from atomic_agents.migration.unit import UNVERSIONED, MigratableUnit
 from atomic_agents.vault import settings
-from atomic_agents.vault.layout import Kind, Place
+from atomic_agents.vault.kinds import Kind, Place
 from atomic_agents.vault.vault import Survey, Vault, problem_of
 
 VERSIONED = (Kind.NOTE, Kind.WIKI, Kind.SETTINGS, Kind.POLICY)

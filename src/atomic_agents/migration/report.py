@@ -8,7 +8,7 @@ from atomic_agents._version import __version__
 from atomic_agents.core.change import ABSENT, Put
 from atomic_agents.migration.plan import Plan
 from atomic_agents.vault import layout
-from atomic_agents.vault.layout import Kind
+from atomic_agents.vault.kinds import Kind
 
 _TIME = len("YYYY-MM-DDTHHMMSS")
 _WORDS = ("set", "renamed", "dropped")

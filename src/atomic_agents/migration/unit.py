@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from atomic_agents.core.document import REMOVE, Document
 from atomic_agents.core.errors import DocumentUnreadable
 from atomic_agents.vault import settings
-from atomic_agents.vault.layout import Kind
+from atomic_agents.vault.kinds import Kind
 
 _TYPES = {Kind.NOTE: "memory", Kind.WIKI: "wiki"}
 UNIT_TYPES = ("memory", "wiki", "settings", "policy")

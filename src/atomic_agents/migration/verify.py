@@ -20,7 +20,7 @@ from atomic_agents.migration.plan import Progress, silent
 from atomic_agents.migration.snapshot import Snapshot
 from atomic_agents.migration.unit import MigratableUnit
 from atomic_agents.vault import layout
-from atomic_agents.vault.layout import Kind
+from atomic_agents.vault.kinds import Kind
 from atomic_agents.vault.vault import Survey, Vault
 
 _BUFFER = 1 << 20

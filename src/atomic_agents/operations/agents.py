@@ -7,19 +7,24 @@ from atomic_agents.budget import ledger, limits
 from atomic_agents.core.errors import DocumentUnreadable
 from atomic_agents.core.values import Problem, Usd
 from atomic_agents.operations.workspace import Workspace
-from atomic_agents.vault import layout
-from atomic_agents.vault.layout import Kind
+from atomic_agents.vault import hands, layout, log
+from atomic_agents.vault.kinds import Kind
 from atomic_agents.vault.persona import Mode
 from atomic_agents.vault.vault import AgentSettings, Survey, is_note_file, problem_of
 
 
 @dataclass(frozen=True, slots=True)
 class AgentLine:
-    """An agent in a list. `last_run` is the day of its newest log, None where it never ran."""
+    """An agent in a list. `last_run` is the day of its newest log, None where it never ran.
+
+    `today` is what it spent today, `cap` the most that it may, None where nothing bounds it.
+    """
 
     name: str
     model: str
     notes: int
+    today: Usd
+    cap: Usd | None
     last_run: datetime.date | None
     problems: tuple[Problem, ...]
 
@@ -35,7 +40,14 @@ class AgentInfo:
     notes: int
     wiki_pages: int
     last_run: datetime.date | None
+    last_status: str
     cascade: str
+    tools: tuple[str, ...]
+    """The names of its own tools."""
+    servers: tuple[str, ...]
+    """The names of its MCP servers."""
+    skills: tuple[str, ...]
+    schedules: tuple[str, ...]
 
 
 def list_agents(workspace: Workspace) -> list[AgentLine]:
@@ -50,7 +62,11 @@ def list_agents(workspace: Workspace) -> list[AgentLine]:
             *(p for p in settings.problems if p.severity == "error"),
             *unreadable_documents(workspace, survey, name),
         )
-        lines.append(AgentLine(name, settings.model.model or "", len(notes), _last_run(survey, name), problems))
+        guardrails = settings.model.guardrails
+        spent = ledger.spent(workspace.store, name, workspace.clock().date(), _Sums(workspace)).day
+        cap = guardrails.daily_cap if guardrails.enabled else None
+        model, ran = settings.model.model or "", _last_run(survey, name)
+        lines.append(AgentLine(name, model, len(notes), spent, cap, ran, problems))
     return lines
 
 
@@ -59,7 +75,9 @@ def info(workspace: Workspace, name: str) -> AgentInfo:
     workspace.require()
     agent = workspace.vault.agent(name)
     settings = workspace.vault.settings(agent)
-    days = [path[-16:-6] for path in workspace.store.paths(layout.log(agent.name)) if path.endswith(".jsonl")]
+    logs = [path for path in workspace.store.paths(layout.log(agent.name)) if path.endswith(".jsonl")]
+    newest = max(logs, key=lambda path: path[-16:-6], default="")
+    servers = settings.files["mcp.md"].values.get("servers") if "mcp.md" in settings.files else None
     return AgentInfo(
         name=agent.name,
         mode=workspace.vault.persona(agent).mode,
@@ -67,8 +85,13 @@ def info(workspace: Workspace, name: str) -> AgentInfo:
         spent=ledger.spent(workspace.store, agent.name, workspace.clock().date(), _Sums(workspace)),
         notes=_count(workspace, layout.memory(agent.name)),
         wiki_pages=_count(workspace, layout.wiki(agent.name)),
-        last_run=_day(max(days, default="")),
+        last_run=_day(newest[-16:-6]),
+        last_status=_last_status(workspace, newest) if newest else "",
         cascade=agent.cascade.project_home if agent.cascade else "",
+        tools=_names(workspace, hands.tools(agent.name)),
+        servers=tuple(map(str, servers)) if isinstance(servers, dict) else (),
+        skills=_names(workspace, hands.skills(agent.name)),
+        schedules=_names(workspace, layout.schedules(agent.name)),
     )
 
 
@@ -96,6 +119,20 @@ class _Sums:
     def keep_spend(self, path: str, stamp: str, total: Usd, bad_line: str) -> None:
         """Remember a sum."""
         self._workspace.memory.keep_spend(path, stamp, total, bad_line)
+
+
+def _names(workspace: Workspace, folder: str) -> tuple[str, ...]:
+    """What a folder defines: its documents and folders, by name; the files are not read."""
+    inside = (path.removeprefix(folder) for path in workspace.store.paths(folder))
+    names = {name.partition("/")[0].removesuffix(".md") for name in inside if name.endswith(".md")}
+    return tuple(sorted(name for name in names if not name.startswith(("_", "."))))
+
+
+def _last_status(workspace: Workspace, path: str) -> str:
+    """How the last run in a log ended."""
+    blob = workspace.store.read(path)
+    lines = [line.record for line in log.read(path, blob.data)] if blob else []
+    return str(lines[-1].get("status") or "") if lines and lines[-1] else ""
 
 
 def _count(workspace: Workspace, folder: str) -> int:

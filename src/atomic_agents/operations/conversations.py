@@ -157,7 +157,7 @@ def take_back(workspace: Workspace, name: str, said: Talk) -> tuple[str, ...]:
             hint = "edit the conversation and its notes in a text editor"
             raise Conflict(f"the turn stays: {error.message}", hint=hint, context=error.context) from error
     paths, said.undo = said.undo.paths, None
-    return paths
+    return tuple(path for path in paths if not layout.is_version(path))
 
 
 def _id(workspace: Workspace, text: str) -> str:

@@ -11,6 +11,9 @@ from atomic_agents.runtime import record
 from atomic_agents.runtime.record import Record
 from atomic_agents.vault import layout, log
 
+CUT_OFF = ("crashed", "error", "interrupted", "skipped", "waiting")
+"""How a run ends that another can go on with."""
+
 _LAST = "last"
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -52,12 +55,23 @@ class RunList:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One run: its line, its transcript (None where there is none), the run it belongs to and those it started."""
+    """One run: its line, its transcript (None where there is none), the run it belongs to and those it started.
+
+    `successor` is the run that went on with it.
+    """
 
     line: RunLine
     record: Record | None
     parent: RunLine | None
     children: tuple["Shown", ...]
+    successor: RunLine | None = None
+
+    @property
+    def can_be_resumed(self) -> bool:
+        """Whether `runs resume` can go on with it; what was a part of something else is asked again by that."""
+        if self.record is None or self.record.started is None or self.record.is_part:
+            return False
+        return self.line.status in CUT_OFF and self.successor is None
 
 
 def list_runs(
@@ -70,7 +84,7 @@ def list_runs(
         AgentMissing: there is no such agent.
     """
     names = agents_of(workspace, agent)
-    found = [line for line in _open_runs(workspace) if line.agent in names and _fits(line, since, until, status)]
+    found = [line for line in open_runs(workspace) if line.agent in names and _fits(line, since, until, status)]
     problems: list[Problem] = []
     more = False
     for day in logs(workspace, names, since, until):
@@ -78,7 +92,7 @@ def list_runs(
             more = True
             break
         for path, name in day:
-            lines = lines_of(workspace, path, name, problems)
+            lines = reversed(lines_of(workspace, path, name, problems))  # of one moment, the later line is the newer
             found += [line for line in lines if is_run(line.facts) and _fits(line, since, until, status)]
     found.sort(key=lambda line: record.in_order(line.at), reverse=True)
     return RunList(tuple(found[:limit]), more or len(found) > limit, tuple(problems))
@@ -128,6 +142,8 @@ def is_run(line: Mapping[str, object]) -> bool:
     """Whether a log line is that of a run, and not of a part of one: a tool call, a helper, a warning."""
     trigger, primitive = str(line.get("trigger", "")), str(line.get("primitive", ""))
     parts = ("tool_call", "helper", "cost_warning", "capture", "escalation", "embed", "judgment", "delegate_batch")
+    if log.TRANSCRIPT_HASH in line:
+        return True
     return not (log.repeats(line) or trigger.startswith(parts) or primitive in (*parts, "tool", "policy_decision"))
 
 
@@ -140,11 +156,27 @@ def transcript(workspace: Workspace, agent: str, run_id: str) -> Record | None:
     return None
 
 
+def successor(workspace: Workspace, line: RunLine) -> RunLine | None:
+    """The run that went on with a run; None where none has."""
+    if not line.run_id or line.status not in CUT_OFF:
+        return None
+    named = f'"{line.run_id}"'.encode()
+    since = line.at.date() - datetime.timedelta(days=1) if line.at else None
+    found = [other for other in open_runs(workspace) if other.text("resumed_from") == line.run_id]
+    for path, agent in (each for day in logs(workspace, (line.agent,), since, None) for each in day):
+        blob = workspace.store.read(path)
+        if blob is not None and named in blob.data:
+            lines = lines_of(workspace, path, agent, [])
+            found += [other for other in lines if other.text("resumed_from") == line.run_id]
+    return found[-1] if found else None
+
+
 def _shown(workspace: Workspace, line: RunLine) -> Shown:
     found = transcript(workspace, line.agent, line.run_id)
     parent_id = line.text("parent_run_id") or (found.started.text("parent_run_id") if found and found.started else "")
     parent = _by_id(workspace, parent_id) if parent_id else None
-    return Shown(line, found, parent, tuple(_children(workspace, line, found, {line.run_id})))
+    children = tuple(_children(workspace, line, found, {line.run_id}))
+    return Shown(line, found, parent, children, successor(workspace, line))
 
 
 def _children(workspace: Workspace, line: RunLine, found: Record | None, seen: set[str]) -> Iterator[Shown]:
@@ -226,7 +258,7 @@ def _matching(workspace: Workspace, wanted: str, *, whole: bool = False) -> Iter
 
 def _candidates(workspace: Workspace, wanted: str) -> Iterator[RunLine]:
     """Runs whose line holds `wanted` somewhere: those that are open, then those of the day in the id, then all."""
-    yield from _open_runs(workspace)
+    yield from open_runs(workspace)
     names = agents_of(workspace, "")
     days = list(logs(workspace, names, None, None))
     stated = parse_date(f"{wanted[:4]}-{wanted[4:6]}-{wanted[6:8]}")
@@ -239,7 +271,7 @@ def _candidates(workspace: Workspace, wanted: str) -> Iterator[RunLine]:
             yield from (line for line in _lines(path, name, blob.data, []) if is_run(line.facts))
 
 
-def _open_runs(workspace: Workspace) -> list[RunLine]:
+def open_runs(workspace: Workspace) -> list[RunLine]:
     """The runs that have begun and not ended."""
     found = []
     for path in workspace.store.paths(layout.OPEN_RUNS):

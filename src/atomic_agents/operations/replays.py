@@ -51,7 +51,7 @@ def _log(workspace: Workspace, agent: str, order: Order, key: Key, found: replay
         "primitive": "agent_call",
         "status": "deduped",
         "summary": log.summary(order.work_item),
-        "model": found.model,
+        "model": transcript.log_model(found.model),
         "input_tokens": 0,
         "output_tokens": 0,
         "trigger": order.trigger,

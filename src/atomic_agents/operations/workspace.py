@@ -1,9 +1,10 @@
 """What an operation works on: a vault, its derived index, the models that can be asked, and a clock."""
 
 import datetime
+import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,15 +12,20 @@ from typing import TYPE_CHECKING
 from atomic_agents.config import Config
 from atomic_agents.core.errors import AtomicAgentsError, ModelUnknown, VaultMissing
 from atomic_agents.core.store import Store
+from atomic_agents.guard.keys import Keys, Known
 from atomic_agents.vault import layout
 from atomic_agents.vault.vault import Vault
 
 if TYPE_CHECKING:  # together a tenth of the time that a short command takes
+    from atomic_agents.core.channel import Channel
     from atomic_agents.core.model import Model, Offer, Provider
     from atomic_agents.core.service import Services
     from atomic_agents.memory.search import MemoryIndex, Passage
+    from atomic_agents.vault.channels import ChannelSettings
 
 Search = Callable[[str, int], "Sequence[Passage]"]
+Export = Callable[[str, str, Sequence[Mapping[str, object]]], None]
+"""Takes a run that has ended: its id, that of the run at the top of those that led to it, and its transcript."""
 
 
 @dataclass
@@ -34,10 +40,16 @@ class Workspace:
     exists: Callable[[], bool]
     install_model: Callable[[Callable[[int, int], None]], Path]
     notices: Callable[[], Sequence[str]]
-    """What the store has repaired since it was opened, for the person at the door."""
+    """What the person at the door is told in the end: what the store has repaired, which trace could not be sent."""
     strange: Callable[[], Sequence[tuple[str, str]]]
     find_services: "Callable[[], Services]"
+    make_channel: "Callable[[ChannelSettings], Channel]"
+    keys: Keys = field(default_factory=Keys)
     sleep: Callable[[float], None] = time.sleep
+    holder: Callable[[str], str] = lambda _name: ""
+    """Who holds a lock of the store, "" where nobody does; nothing is locked to find out."""
+    export: Export | None = None
+    """Where runs that have ended are sent to, if anywhere."""
 
     @cached_property
     def vault(self) -> Vault:
@@ -51,6 +63,19 @@ class Workspace:
 
         return MemoryIndex(self.vault, self.index_database)
 
+    @property
+    def secrets(self) -> Known:
+        """What must not be written down, keys that are found later too."""
+        return self.keys.known
+
+    def variable(self, name: str) -> str | None:
+        """What the operator means by `${NAME}` in a file of theirs: the environment's, else the secret of that name.
+
+        Raises:
+            KeysFailed: a place where it might be kept cannot be used.
+        """
+        return self.config.variable(name) or self.keys.get(name)
+
     def close(self) -> None:
         """Let go of the index."""
         if "memory" in self.__dict__:
@@ -63,8 +88,12 @@ class Workspace:
             VaultMissing: with the ways to one.
         """
         if not self.exists():
+            root = self.config.root
+            why = "; that is a file, and a vault is a folder" if root.is_file() else ""
+            if "\\" in str(root) and os.sep == "/":
+                why = "; folders are written with / on this system"
             raise VaultMissing(
-                f"there is no vault at {self.config.root}",
+                f"there is no vault at {root}{why}",
                 hint="atomic-agents init my-agent\nor name another: --root PATH, ATOMIC_AGENTS_ROOT",
                 context={"root": str(self.config.root)},
             )
@@ -132,4 +161,27 @@ class Workspace:
         change = transcript.close_crashed(self.store, agent, run_id, self.clock())
         if change is not None:
             self.store.apply(change)
+            self.export_run(agent, run_id)
         return change is not None
+
+    def export_run(self, agent: str, run_id: str) -> None:
+        """Hand a run that has ended to whoever exports runs, if anybody does."""
+        if self.export is None:
+            return
+        events = self._events(layout.run_transcript(agent, run_id))
+        root, above, seen = run_id, events, {run_id}
+        while above and (parent := str(above[0].get("parent_run_id") or "")) and parent not in seen:
+            root = parent
+            seen.add(parent)
+            home = layout.run_transcript(str(above[0].get("parent_agent") or agent), parent)
+            above = self._events(layout.open_run(parent)) or self._events(home)
+        self.export(run_id, root, events)
+
+    def _events(self, path: str) -> list[Mapping[str, object]]:
+        from atomic_agents.vault import log  # noqa: PLC0415 - as above
+
+        try:
+            blob = self.store.read(path)
+        except AtomicAgentsError:  # a run that has ended does not fail by what comes after it
+            return []
+        return [line.record for line in log.read(path, blob.data) if line.record] if blob else []

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import urlsplit
 
 from atomic_agents.core.errors import CredentialMissing, ModelUnknown
@@ -17,9 +18,12 @@ from atomic_agents.providers.stream import Close, background
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
+    from httpx2 import AsyncClient
     from openai import AsyncOpenAI
     from pydantic_ai.models import Model as Engine
     from pydantic_ai.providers import Provider as TheirProvider
+
+    _Client = TypeVar("_Client", AsyncAnthropic, AsyncOpenAI)
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 300.0
@@ -68,10 +72,17 @@ _FAMILIES: Mapping[str, _Family] = {
 )
 
 
+_BEGINNINGS = {
+    "sk-ant-": "anthropic", "sk-proj-": "openai", "sk-or-": "openrouter", "gsk_": "groq", "AIza": "google",
+    "xai-": "xai", "hf_": "huggingface",
+}  # fmt: skip
+"""How the keys of those begin that can be told apart."""
+
+
 class LibraryProvider:
     """Models of `provider:model` ids that pydantic-ai knows, and bare `claude-…`, `gpt-…`, `o3…` ids.
 
-    `keys` gives a provider's key or None. `base_urls` may name other servers for `anthropic` and `openai`.
+    `keys` gives a provider's key or None. `base_urls` may name other servers for `anthropic`, `openai` and `google`.
     """
 
     name = "library"
@@ -95,6 +106,8 @@ class LibraryProvider:
             return Offer(full, "not-installed", _pip(family))
         if self._key(family) is None:
             return Offer(full, "no-key", f"needs {_variables(family)}")
+        if owner := self._owner(family):
+            return Offer(full, "no-key", _mixed_up(family, owner))
         return Offer(full, "ready", self._base_urls.get(family, ""))
 
     def open(self, model_id: str) -> LibraryModel:
@@ -114,12 +127,21 @@ class LibraryProvider:
         key = self._key(family)
         if key is None:
             raise _no_key(full, family)
+        if owner := self._owner(family):
+            raise CredentialMissing(_mixed_up(family, owner), hint=f"atomic-agents secrets set {family}\n"
+                                    f"or ask the other: --model {owner}:…; atomic-agents models list")  # fmt: skip
         engine = _engine(family, model, key=key, base_url=self._base_urls.get(family))
         return LibraryModel(full, engine, local=False, hints=Hints(key=f"check {_variables(family)}"))
 
     def offers(self) -> Sequence[Offer]:
         """A few current models of the families whose packages come with the plain install."""
         return [self.check(model_id) for model_id in _PROPOSED]
+
+    def _owner(self, family: str) -> str:
+        """The other provider whose keys begin as this one does; "" for none, or where another server is asked."""
+        key = self._keys(family) or ""
+        begins = next((name for start, name in _BEGINNINGS.items() if key.startswith(start)), family)
+        return "" if begins == family or family in self._base_urls else begins
 
     def _key(self, family: str) -> str | None:
         """The key; "none" where a server on this machine asks for none, "" where the package finds its own."""
@@ -131,6 +153,10 @@ class LibraryProvider:
         return found
 
 
+def _mixed_up(family: str, owner: str) -> str:
+    return f"the key for {family} begins like one of {owner}'s"
+
+
 def is_loopback(url: str) -> bool:
     """Whether `url` points at this machine."""
     host = urlsplit(url).hostname or ""
@@ -139,32 +165,28 @@ def is_loopback(url: str) -> bool:
 
 def openai_client(base_url: str, key: str) -> "AsyncOpenAI":
     """The warm client for that server and key, which speaks OpenAI's protocol."""
-    import openai  # noqa: PLC0415 - heavy
+    from openai import AsyncOpenAI, DefaultAsyncHttpxClient  # noqa: PLC0415 - heavy
 
-    def make() -> "tuple[AsyncOpenAI, Close]":
-        timeout = openai.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
-        http = openai.DefaultAsyncHttpxClient(base_url=base_url, trust_env=_trusts(base_url), timeout=timeout)
-        client = openai.AsyncOpenAI(
-            base_url=base_url, api_key=key, timeout=timeout, http_client=http, max_retries=_RETRIES
-        )
-        return client, client.close
-
-    return background().keep(("openai", base_url, key), make)
+    return _warm(AsyncOpenAI, DefaultAsyncHttpxClient, base_url, key)
 
 
 def anthropic_client(base_url: str, key: str) -> "AsyncAnthropic":
     """The warm client for that server and key, which speaks Anthropic's protocol."""
-    import anthropic  # noqa: PLC0415 - heavy
+    from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient  # noqa: PLC0415 - heavy
 
-    def make() -> "tuple[AsyncAnthropic, Close]":
-        timeout = anthropic.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
-        http = anthropic.DefaultAsyncHttpxClient(base_url=base_url, trust_env=_trusts(base_url), timeout=timeout)
-        client = anthropic.AsyncAnthropic(
-            api_key=key, base_url=base_url, timeout=timeout, http_client=http, max_retries=_RETRIES
-        )
-        return client, client.close
+    return _warm(AsyncAnthropic, DefaultAsyncHttpxClient, base_url, key)
 
-    return background().keep(("anthropic", base_url, key), make)
+
+def _warm(client: "type[_Client]", transport: Callable[..., "AsyncClient"], base_url: str, key: str) -> "_Client":
+    from httpx2 import Timeout  # noqa: PLC0415 - heavy
+
+    def make() -> "tuple[_Client, Close]":
+        timeout = Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
+        http = transport(base_url=base_url, trust_env=_trusts(base_url), timeout=timeout)
+        made = client(base_url=base_url, api_key=key, timeout=timeout, http_client=http, max_retries=_RETRIES)
+        return made, made.close
+
+    return background().keep((client, base_url, key), make)
 
 
 @contextmanager
@@ -189,7 +211,8 @@ def _engine(family: str, model: str, *, key: str, base_url: str | None) -> "Engi
             return _anthropic(model, key=key, base_url=base_url or _ANTHROPIC_URL)
         if family == "openai":
             return _openai(model, key=key, base_url=base_url or _OPENAI_URL)
-        return background().keep((family, model, key), lambda: _other(family, model, key=key))
+        make = partial(_other, family, model, key=key, base_url=base_url)
+        return background().keep((family, model, key, base_url), make)
 
 
 def _anthropic(model: str, *, key: str, base_url: str) -> "Engine":
@@ -206,14 +229,15 @@ def _openai(model: str, *, key: str, base_url: str) -> "Engine":
     return OpenAIChatModel(model, provider=OpenAIProvider(openai_client=openai_client(base_url, key)))
 
 
-def _other(family: str, model: str, *, key: str) -> "tuple[Engine, Close]":
+def _other(family: str, model: str, *, key: str, base_url: str | None) -> "tuple[Engine, Close]":
     from pydantic_ai.exceptions import UserError  # noqa: PLC0415 - heavy
     from pydantic_ai.models import infer_model  # noqa: PLC0415 - heavy
     from pydantic_ai.providers import infer_provider, infer_provider_class  # noqa: PLC0415 - heavy
 
     def provider(name: str) -> "TheirProvider[object]":
         make = cast("Callable[..., TheirProvider[object]]", infer_provider_class(name))
-        return make(api_key=key) if key else infer_provider(name)
+        where = {"base_url": base_url} if base_url else {}
+        return make(api_key=key, **where) if key else infer_provider(name)
 
     full = f"{family}:{model}"
     try:
@@ -265,6 +289,5 @@ def _no_key(full: str, family: str) -> CredentialMissing:
 
 def _ways_out(family: str) -> str:
     name = family.upper().replace("-", "_")
-    return (
-        f"export {name}_API_KEY=…\n--model embedded:quote  (needs nothing; quotes the vault)\natomic-agents models list"
-    )
+    free = "--model embedded:quote  (needs nothing; quotes the vault)\natomic-agents models list"
+    return f"atomic-agents secrets set {family}\nexport {name}_API_KEY=…\n{free}"

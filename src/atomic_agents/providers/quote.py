@@ -12,7 +12,7 @@ from atomic_agents.core.model import Answer, Message, Offer, Request, ToolCall
 QUOTE_ID = "embedded:quote"
 
 _MOST_PASSAGES = 3
-_WORTH_QUOTING = 0.5  # of the best passage's score
+_WORTH_QUOTING = 0.6  # of the best passage's score
 _LONGEST_LINE = 200
 _REMEMBER = re.compile(r"\s*remember(?:\s*:|\s+that\b)\s*(?P<what>\S.*)", re.IGNORECASE | re.DOTALL)
 _NOTHING = """nothing in this agent's notes, wiki or journal matches

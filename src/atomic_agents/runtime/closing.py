@@ -2,17 +2,20 @@
 
 import datetime
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from atomic_agents.core.change import ABSENT, Change, ChangeSet, Put
+from atomic_agents.budget import ledger
+from atomic_agents.core.change import ABSENT, Append, Change, ChangeSet, Put
 from atomic_agents.core.errors import AtomicAgentsError, Conflict
 from atomic_agents.core.values import Usd
+from atomic_agents.guard.secrets import redact
 from atomic_agents.memory.lifecycle import Captures
+from atomic_agents.memory.seen import seen_again
 from atomic_agents.runtime import replay
 from atomic_agents.runtime.purse import Purse
 from atomic_agents.runtime.states import RunState
-from atomic_agents.runtime.transcript import Transcript, run_record
+from atomic_agents.runtime.transcript import Transcript, log_model, run_record
 from atomic_agents.vault import journal, layout
 from atomic_agents.vault.persona import Mode
 from atomic_agents.vault.vault import Vault
@@ -44,6 +47,8 @@ class Closing:
     key: replay.Key | None = None
     journals: bool = True
     also: Also = nothing_else
+    used: set[str] = field(default_factory=set)
+    """The documents that the model was shown something of when it asked its memory."""
     closed: bool = False
     undo: ChangeSet | None = None
 
@@ -59,8 +64,10 @@ class Closing:
 
         def whole() -> tuple[Sequence[Change], Mapping[str, object]]:
             record = self._record(state, tool_calls, latency_ms)
-            changes = (*self.captures.changes(), *self._journal(state, record), *self._kept(state))
-            return (*changes, *self.also(state, record)), record
+            captured = self.captures.changes()
+            seen = seen_again(self.vault, self.agent, self.used, captured, self.captures.paths, self.clock().date())
+            changes = (*captured, *self.captures.record(), *seen, *self._journal(state, record))
+            return (*changes, *self._kept(state), *self.also(state, record)), record
 
         try:
             self._close(whole)
@@ -69,6 +76,11 @@ class Closing:
             failed = {"status": "error", "error": f"{code}: {error}", "captures": None}
             if self._close(lambda: ((), self._record(state, tool_calls, latency_ms) | failed)):
                 raise
+
+    def remember_late(self, captures: Iterable[object]) -> None:
+        """Take captures in that were taken by a run which was cut off before it could write them."""
+        for capture in captures:
+            self.captures.add_late(capture)
 
     def spent(self, state: RunState) -> Usd:
         """What the run has cost, with what was paid for answers that never came."""
@@ -81,7 +93,7 @@ class Closing:
             try:
                 changes, record = build()
                 changes = (*changes, *self.transcript.closing(self.clock(), record))
-                self.undo = self.vault.store.apply(ChangeSet(f"end {self.transcript.run_id}", changes))
+                self._apply(changes)
             except Conflict:
                 if self._is_closed():
                     self.closed = True
@@ -100,23 +112,29 @@ class Closing:
             f"documents of {self.agent} kept changing while the run ended", hint="close the editor that writes them"
         )
 
+    def _apply(self, changes: Sequence[Change]) -> None:
+        """Write it all, and keep what the log now comes to where that was known before."""
+        store, sums = self.vault.store, self.purse.sums
+        line = next(one for one in changes if isinstance(one, Append) and one.path.startswith(layout.log(self.agent)))
+        before = ledger.known(store, line.path, sums)
+        self.undo = store.apply(ChangeSet(f"end {self.transcript.run_id}", changes))
+        if before is not None:
+            ledger.keep_grown(store, before, line, sums)
+
     def _is_closed(self) -> bool:
         return self.vault.store.read(layout.run_transcript(self.agent, self.transcript.run_id)) is not None
 
     def _take_captures_again(self) -> None:
-        before = self.captures
-        fresh = Captures(before.vault, before.agent, before.paths, before.today, before.said_by_operator)
-        self.captures = before.over(fresh)
+        self.captures = self.captures.again()
 
     def _record(
         self, state: RunState, tool_calls: Sequence[Mapping[str, object]], latency_ms: float
     ) -> dict[str, object]:
         usage, model = state.usage, self.purse.model.id
         written = [outcome.file for outcome in self.captures.outcomes if outcome.file]
-        bare = model.partition(":")[2] if model.startswith(("openai:", "anthropic:")) else model
         return {
             **run_record(self.transcript.run_id, self.agent, self.clock(), self.started),
-            "model": bare,
+            "model": log_model(model),
             "status": state.ending,
             "input_tokens": usage.input_tokens,
             "output_tokens": usage.output_tokens,
@@ -135,9 +153,13 @@ class Closing:
         }
 
     def _kept(self, state: RunState) -> Sequence[Change]:
-        """The answer under its idempotency key; a run that ended otherwise leaves the key free."""
+        """The answer under its idempotency key; one that failed leaves the key free, one that waits is gone on with."""
+        if self.key is not None and state.ending == "waiting":
+            anew = {key: value for key, value in self.started.items() if key != "resumed_from"}
+            return replay.cut_off(self.vault.store, self.agent, self.transcript.run_id, anew)
         if self.key is None or state.ending != "ok":
-            return ()
+            failed = self.key is not None and state.ending == "error"
+            return replay.free(self.vault.store, self.agent, self.key.name) if failed and self.key else ()
         kept = replay.keep(
             self.agent, self.key, run_id=self.transcript.run_id, now=self.clock(), model=self.purse.model.id,
             text=state.text, captures=self.captures.outcomes, secrets=self.transcript.secrets,
@@ -155,7 +177,7 @@ class Closing:
         facts = [outcome.message for outcome in self.captures.outcomes]
         facts.append(f"{record['model']}, ${self.spent(state):.4f}, {record['status']}")
         outcome = state.text if state.ending == "ok" else f"{state.text}\n\nIt ended early: {state.reason}"
-        entry = journal.run_entry(
+        said = journal.run_entry(
             now,
             run_id=self.transcript.run_id,
             trigger=str(self.started["trigger"]),
@@ -163,5 +185,6 @@ class Closing:
             outcome=outcome,
             facts=facts,
         )
+        entry = redact(said, self.transcript.secrets)
         text = journal.append(before, entry, day=now.date(), agent=self.agent)
         return (Put(path, text.encode(errors="surrogateescape"), expect=blob.revision if blob else ABSENT),)

@@ -5,7 +5,7 @@ The agent's own prompt is never shortened for a conversation: only its turns are
 
 import datetime
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from atomic_agents.core.change import ABSENT, Change, ChangeSet, Put, revision
@@ -13,6 +13,7 @@ from atomic_agents.core.document import Document
 from atomic_agents.core.errors import UsageError
 from atomic_agents.core.model import Message
 from atomic_agents.core.values import Usd
+from atomic_agents.guard.secrets import redact
 from atomic_agents.memory.fence import fence
 from atomic_agents.runtime.prompt import estimate
 from atomic_agents.runtime.runner import Result
@@ -68,6 +69,7 @@ class Talk:
     _asked: str = ""
     _at: datetime.datetime = _NEVER
     _heard: list[str] = field(default_factory=list)
+    _secrets: Sequence[str] = ()
 
     @property
     def path(self) -> str:
@@ -75,17 +77,20 @@ class Talk:
         return layout.conversation(self._agent, self.id)
 
     def open(
-        self, vault: Vault, agent: str, settings: ModelSettings, *, asked: str, now: datetime.datetime, ask: Ask | None
-    ) -> None:
+        self, vault: Vault, agent: str, settings: ModelSettings, *, asked: str, now: datetime.datetime,
+        ask: Ask | None, secrets: Sequence[str] = (), without: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         """Read what was said before; where that is too long, have the older turns summarised with `ask`.
 
         Without `ask`, or where the summary does not come about, older turns are left out and the model is told so.
+        Turns of runs in `without`, which this one goes on with, are left out too. `secrets` are blacked out of what is
+        written down.
 
         Raises:
             DocumentUnreadable: the conversation's document is not what the format says.
             UsageError: it is full.
         """
-        self._vault, self._agent, self._asked, self._at = vault, agent, asked, now
+        self._vault, self._agent, self._asked, self._at, self._secrets = vault, agent, asked, now, secrets
         room = max(settings.max_input_tokens // _SHARE, _LEAST)
         found = load(vault, agent, self.id)
         if found is None:
@@ -94,6 +99,8 @@ class Talk:
             raise UsageError(f"{self.path} is full", hint=f"atomic-agents chat {agent} --conversation new")
         if ask is not None and needs_summary(found, room):
             found = self._summarise(vault, found, room, settings.max_input_tokens, ask) or found
+        if without:
+            found = replace(found, turns=tuple(turn for turn in found.turns if turn.run_id not in without))
         self.before = before(found, room)
         if self.before.left_out:
             self.notices.append(f"{_turns(self.before.left_out)} of {self.path} left out to keep within the budget")
@@ -110,17 +117,22 @@ class Talk:
     def changes(self, state: RunState, record: Mapping[str, object]) -> Sequence[Change]:
         """The turn, for the change set that ends its run; none where nothing was said."""
         answer = state.text if state.ending == "ok" else "".join(self._heard).strip() or state.text
-        if self._vault is None or (state.ending != "ok" and not answer and state.ending != "interrupted"):
+        unsaid = state.ending != "ok" and not answer and state.ending != "interrupted"
+        if self._vault is None or unsaid or state.ending == "waiting":  # whoever goes on with it has the whole turn
             return ()
         captured = record.get("captures")
         ended: Ended = "interrupted" if state.ending == "interrupted" else "ok" if state.ending == "ok" else "error"
         turn = Turn(
-            self._asked, answer, self._at, datetime.datetime.fromisoformat(str(record["ts"])), str(record["run_id"]),
+            self._clean(self._asked), self._clean(answer), self._at,
+            datetime.datetime.fromisoformat(str(record["ts"])), str(record["run_id"]),
             ended, Decimal(str(record["cost_usd"])), tuple(map(str, captured)) if isinstance(captured, list) else (),
         )  # fmt: skip
         document = _document(self._vault, self._agent, self.id)
         after = conversation.with_turn(document, turn, agent=self._agent, path=self.path)
         return (_put(self._vault.document(self.path), after),)
+
+    def _clean(self, text: str) -> str:
+        return redact(text, self._secrets)
 
     def can_undo(self, undo: ChangeSet | None) -> None:
         """Keep of a run's undo what concerns the turn and its captures; what it cost and did stays on record."""
@@ -136,7 +148,7 @@ class Talk:
             if state.ending != "ok" or not state.text.strip():
                 return ()
             at = datetime.datetime.fromisoformat(str(record["ts"]))
-            summary = Summary(state.text.strip(), covers, at, str(record["run_id"]))
+            summary = Summary(self._clean(state.text.strip()), covers, at, str(record["run_id"]))
             return (_put(vault.document(self.path), conversation.with_summary(found.document, summary)),)
 
         result = ask(text, (SUMMARISE,), keep)

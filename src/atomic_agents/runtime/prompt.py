@@ -8,13 +8,15 @@ import datetime
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from atomic_agents.core.document import Document
 from atomic_agents.core.errors import AtomicAgentsError
 from atomic_agents.core.model import Message
+from atomic_agents.guard import grants as granting
+from atomic_agents.guard.policy import authority
 from atomic_agents.memory.fence import fence
-from atomic_agents.memory.search import MemoryIndex
-from atomic_agents.vault import layout, note
+from atomic_agents.vault import layout, note, skill
 from atomic_agents.vault.persona import Mode
 from atomic_agents.vault.vault import Agent, AgentSettings, Vault
 
@@ -22,12 +24,26 @@ PINNED = 5
 RECENT = 5
 JOURNAL_DAYS = 1
 
+REMEMBERED = ("pinned notes", "recent notes")
+"""The sections that hold whole notes."""
 _JOURNAL = "recent journal"
 _GIVE_WAY = (_JOURNAL, "recent notes", "pinned notes", "policy", "wiki/INDEX.md", "memory/INDEX.md")
 _LEAST = 200
 _NOTICE_BYTES = 120
 _SHORT = 4_000
 _GOAL_TRIGGERS = ("cron", "api")
+
+
+class Remembered(Protocol):
+    """What knows which notes a prompt opens: paths, at most `limit` of them."""
+
+    def pinned(self, agent: str, today: datetime.date, limit: int) -> list[str]:
+        """Of the pinned notes that are current."""
+        ...
+
+    def recent(self, agent: str, today: datetime.date, limit: int) -> list[str]:
+        """Of the other current notes, those seen last, newest first."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +96,7 @@ def said(earlier: Sequence[Message], work_item: str) -> str:
 
 
 def assemble(
-    vault: Vault, agent: Agent, settings: AgentSettings, memory: MemoryIndex, *, now: datetime.datetime, trigger: str,
+    vault: Vault, agent: Agent, settings: AgentSettings, memory: Remembered, *, now: datetime.datetime, trigger: str,
     tool_names: tuple[str, ...], work_item: str,
 ) -> Prompt:  # fmt: skip
     """Render the prompt of a run from the documents as they are now, leaving room for the work item."""
@@ -98,8 +114,11 @@ def assemble(
         Section("IDENTITY.md", f"# IDENTITY.md\n\n{persona.identity.strip()}", stable=True),
         Section("SOUL.md", _titled("SOUL.md", persona.soul), stable=True),
         Section("USER.md", _titled("USER.md", persona.user), stable=True),
+        *_agents_files(vault, agent),
         Section("conduct", _conduct(tool_names), stable=True),
         *project,
+        Section("grants", _grants(agent, settings, now), stable=True),
+        Section("skills", _skills(vault, agent) if "read_skill" in tool_names else "", stable=True),
         Section("memory/INDEX.md", _index(read, layout.memory_index(agent.name), "memory/INDEX.md")),
         Section("wiki/INDEX.md", _index(read, layout.wiki_index(agent.name), "wiki/INDEX.md")),
         Section("pinned notes", _notes(read, pinned, "Pinned notes")),
@@ -148,13 +167,37 @@ def _conduct(tool_names: tuple[str, ...]) -> str:
         lines.append("What is listed in INDEX.md is not all in front of you: recall searches, read_note opens.")
     if "remember" in tool_names:
         lines.append("remember keeps a fact for later runs, and tells you what became of it.")
+    if "read_skill" in tool_names:
+        lines.append("What read_skill returns is your operator's word too.")
     return "\n".join(lines)
+
+
+def _agents_files(vault: Vault, agent: Agent) -> list[Section]:
+    return [Section(path, _titled(path, text), stable=True) for path, text in skill.agents_files(vault, agent)]
+
+
+def _skills(vault: Vault, agent: Agent) -> str:
+    """What each skill is for; its text is read when it is needed."""
+    lines = []
+    for found in skill.skills(vault, agent):
+        if found.sound:
+            when = f" Use it when: {found.when}" if found.when else ""
+            lines.append(f"- **{found.name}**: {found.description[: skill.MAX_DESCRIPTION]}{when}")
+    return _titled("Skills", "\n".join(["Instructions for particular work; read_skill opens one.", "", *lines]))
 
 
 def _tools(vault: Vault, settings: AgentSettings) -> str:
     """The tools files that hold, as their owner wrote them: the prose, and the settings above it."""
     names = [name for name in ("tools.md", "tools.override.md") if name in settings.files]
     return _titled("tools.md", "\n\n".join(vault.text(settings.files[name].path).strip() for name in names))
+
+
+def _grants(agent: Agent, settings: AgentSettings, now: datetime.datetime) -> str:
+    """What the operator has allowed once and for all; the rest is asked about, call by call."""
+    found = [granting.in_words(each) for each in authority(agent.name, settings).grants if each.active(now)]
+    lines = "\n".join(f"- {words}" for words in found)
+    rest = "Other calls of these tools are put before your operator, and you wait."
+    return _titled("What you may do without asking", f"{lines}\n\n{rest}") if found else ""
 
 
 def _index(read: _Reader, path: str, title: str) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from atomic_agents.budget import ledger, limits
+from atomic_agents.budget import alerts, ledger, limits
+from atomic_agents.budget.alerts import Alert
 from atomic_agents.budget.ledger import SumCache
 from atomic_agents.budget.prices import Prices
 from atomic_agents.core.errors import AtomicAgentsError, ProviderFailed
@@ -15,7 +16,9 @@ from atomic_agents.core.store import Store
 from atomic_agents.core.values import Usd
 from atomic_agents.runtime.pool import Pool
 from atomic_agents.runtime.states import Refused, Reserved
-from atomic_agents.vault.settings import UNKNOWN_PRICES, CostGuardrails
+from atomic_agents.vault import layout
+from atomic_agents.vault.settings import CostGuardrails, unknown_price
+from atomic_agents.vault.vault import AgentSettings
 
 _TOOLS_OVERHEAD = 600  # tokens that providers add to explain the use of tools
 _MESSAGE_OVERHEAD = 8
@@ -40,6 +43,10 @@ class Purse:
     max_cost: Usd | None
     warn: Callable[[str], None]
     pool: Pool
+    raised: list[Alert]
+    """What there is to tell the operator about the caps, told before or not."""
+    paid_before: Usd = field(default=Decimal(0))
+    """What the runs that this one goes on with have cost; their own log lines state it."""
     fell_back: bool = False
     quote: Usd = field(default=Decimal(0))
     """The most that the request under way can cost."""
@@ -50,6 +57,8 @@ class Purse:
     """The log line that keeps a cap from being judged, "" where there is none."""
     unpriced: bool = False
     """Whether it is that nobody knows the price which forbids a request."""
+    own: bool = False
+    """Whether it is what this run may cost."""
     shared: bool = False
     """Whether it is a cap of all agents together."""
     _funds: tuple[limits.Fund, ...] = ()
@@ -70,11 +79,11 @@ class Purse:
                     self.warn(verdict.reason)
                 return self._set_aside(quote)
         if verdict.action == "fallback":
-            return self._fall_back(request, paid, verdict.reason)
+            return self._fall_back(request, paid, verdict)
         unreadable = [line for fund in self._funds for line in fund.spent.unreadable]
         self.unreadable = unreadable[0] if verdict.unreadable else ""
         self.unpriced, self.shared = quote is None, verdict.whose != ""
-        return Refused(verdict.reason)
+        return self._refused(verdict, verdict.reason)
 
     def replace(self, request: Request, paid: Usd) -> Reserved | Refused:
         """Let the fallback model answer where the other cannot, under the same caps."""
@@ -101,7 +110,7 @@ class Purse:
             cost = self._assumed(self.model, usage)
         if cost is None:
             self.warn(f"the price of {self.model.id} is not known; this run counts as $0 until prices.toml states it")
-        self._say_thresholds(cost or Decimal(0))
+        self._raise_thresholds(cost or Decimal(0))
         return cost or Decimal(0)
 
     def failed(self, error: BaseException, *, begun: bool) -> Usd:
@@ -110,13 +119,30 @@ class Purse:
             isinstance(error, AtomicAgentsError) and bool(error.context.get("billable"))
         )
         self.lost = self.quote if begun or billable else Decimal(0)
-        self._say_thresholds(self.lost)
+        self._raise_thresholds(self.lost)
         self.estimated = self.estimated or self.lost > 0
         return self.lost
 
+    def hint(self, settings: AgentSettings) -> str:
+        """What to type or edit where a request was refused."""
+        if self.own:
+            return f"atomic-agents runs resume {self.pool.run_id} --max-cost …"
+        if self.unreadable:
+            return f"correct or remove that line, in a text editor: {self.unreadable.partition(' ')[0]}"
+        if self.unpriced:
+            return f"state the price of {self.model.id} in prices.toml, or unknown_price: assume-max in model.md"
+        if self.shared:
+            return f"raise the cap in {layout.settings('', 'policy.md')}, which holds for all agents together"
+        file = settings.files.get("model.md")
+        path = file.path if file else layout.settings(self.agent, "model.md")
+        once = f"atomic-agents run {self.agent} --critical --work-item …"
+        return f"raise the cap in {path}, or pass the daily cap once: {once}"
+
     def _over_the_runs_own(self, quote: Usd | None, paid: Usd) -> Refused | None:
+        paid += self.paid_before
         if self.max_cost is None or (quote is not None and paid + quote <= self.max_cost):
             return None
+        self.own = True
         most = "an unknown sum" if quote is None else f"${paid + quote:.4f}"
         return Refused(f"the run could cost {most} and --max-cost is ${self.max_cost}")
 
@@ -133,21 +159,21 @@ class Purse:
         self.pool.reserve(self.quote)
         return Reserved()
 
-    def _say_thresholds(self, cost: Usd) -> None:
-        """Say once for each period and threshold that it is reached; the index, which is not the truth, remembers."""
+    def _raise_thresholds(self, cost: Usd) -> None:
+        """Raise an alert for each threshold that is reached; whether it was told before is not known here."""
         for fund in self._funds if cost > 0 else ():
-            for period, share, words in limits.reached(fund, cost):
-                day = self.today().isoformat()
-                key = f"told/{fund.whose or self.agent}/{day if period == 'day' else day[:7]}/{share}"
-                if self.sums.spend(key, "") is None:
-                    self.sums.keep_spend(key, "", cost, "")
-                    self.warn(words)
+            self.raised += alerts.of_thresholds(self.agent, fund, cost, self.today())
 
-    def _fall_back(self, request: Request, paid: Usd, reason: str) -> Reserved | Refused:
+    def _refused(self, verdict: limits.Verdict, reason: str) -> Refused:
+        self.raised += alerts.of_refusal(self.agent, verdict, self.today())
+        return Refused(reason)
+
+    def _fall_back(self, request: Request, paid: Usd, verdict: limits.Verdict) -> Reserved | Refused:
         """Use the cheaper model up to one and a half times the cap; beyond that, or without one, skip."""
+        reason = verdict.reason
         fallback = self.model if self.fell_back else self.open_fallback()
         if fallback is None:
-            return Refused(f"{reason}; there is no fallback_model")
+            return self._refused(verdict, f"{reason}; there is no fallback_model")
         quote = self._most(fallback, request)
         if refused := self._over_the_runs_own(quote, paid):
             return refused
@@ -155,7 +181,7 @@ class Purse:
             self._funds = tuple(self._spent(paid))
             for fund in self._funds:
                 if not limits.judge_fallback(fund.guardrails, fund.spent, quote, critical=self.critical):
-                    return Refused(f"{reason}; the fallback model could pass 1.5 times the cap")
+                    return self._refused(verdict, f"{reason}; the fallback model could pass 1.5 times the cap")
             if not self.fell_back:
                 self.warn(f"{reason}; {fallback.id} answers instead")
             self.model, self.fell_back = fallback, True
@@ -170,9 +196,7 @@ class Purse:
 
     def _assumed(self, model: Model, usage: Usage) -> Usd | None:
         """What is taken for the price of a model that nobody knows, None where that forbids to ask it."""
-        stated = [self.guardrails.unknown_price]
-        stated += [self.pool.guardrails.unknown_price] if self.pool.guardrails.enabled else []
-        match min(stated, key=UNKNOWN_PRICES.index):
+        match unknown_price(self.guardrails, self.pool.guardrails):
             case "free":
                 self.warn(f"the price of {model.id} is not known, and counts as $0: unknown_price is free")
                 return Decimal(0)

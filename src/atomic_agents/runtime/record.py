@@ -61,6 +61,11 @@ class Record:
         """How it began."""
         return next(iter(self.of("started")), None)
 
+    @property
+    def is_part(self) -> bool:
+        """Whether it is a question of something larger, a summary or a dream, which asks it again by itself."""
+        return self.started is not None and self.started.facts.get("plain") is True
+
     def of(self, *names: str) -> Iterator[Event]:
         """The events of some names, in order."""
         return (event for event in self.events if event.name in names)

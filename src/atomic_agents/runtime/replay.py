@@ -1,4 +1,7 @@
-"""Idempotency keys: the answer that a key has got, kept in the same change as the end of the run that gave it."""
+"""Idempotency keys: the answer that a key has got, kept in the same change as the end of the run that gave it.
+
+The key of a run whose process died names that run, so that asking again goes on with it.
+"""
 
 import datetime
 import hashlib
@@ -6,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from atomic_agents.core.change import Put
+from atomic_agents.core.change import Change, Delete, Put
 from atomic_agents.core.errors import UsageError
 from atomic_agents.core.store import Store
 from atomic_agents.guard.secrets import redacted
@@ -86,14 +89,49 @@ def kept(store: Store, agent: str, asked: Key) -> Kept | None:
     return found
 
 
-def _kept(data: bytes) -> Kept | None:
+def cut_off(store: Store, agent: str, run_id: str, started: Mapping[str, object]) -> tuple[Change, ...]:
+    """The change that lets the key of a run whose process died name it.
+
+    A run that went on with another and died as well leaves the key free: what kills each try must not keep the key.
+    """
+    name, request = started.get("idempotency_key"), started.get("key_request")
+    if not isinstance(name, str) or not isinstance(request, str):
+        return ()
+    if started.get("resumed_from"):
+        return free(store, agent, name)
+    value = {"key": name, "agent": agent, "cut_off": run_id, "request": request}
+    return (Put(_path(agent, name), f"{json.dumps(value, ensure_ascii=False, indent=2)}\n".encode(errors="replace")),)
+
+
+def free(store: Store, agent: str, name: str) -> tuple[Change, ...]:
+    """The change that takes the run that was cut off from a key, where there is one."""
+    blob = store.read(_path(agent, name))
+    found = _value(blob.data) if blob else None
+    return (Delete(_path(agent, name), expect=blob.revision),) if blob and found and "cut_off" in found else ()
+
+
+def to_resume(store: Store, agent: str, asked: Key) -> str:
+    """The run whose process died before it answered the key; "" where there is none."""
+    blob = store.read(_path(agent, asked.name))
+    found = _value(blob.data) if blob else None
+    return str(found.get("cut_off", "")) if found and found.get("request") == asked.request else ""
+
+
+def _value(data: bytes) -> Mapping[str, object] | None:
     try:
         value = json.loads(data)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(value, Mapping) or not all(
-        isinstance(value.get(name), str) for name in ("run_id", "request", "ts", "model", "text")
-    ):
+    return value if isinstance(value, Mapping) else None
+
+
+def _kept(data: bytes) -> Kept | None:
+    value = _value(data) or {}
+    run_id, request, at, model, text = (value.get(name) for name in ("run_id", "request", "ts", "model", "text"))
+    if not (
+        isinstance(run_id, str) and isinstance(request, str) and isinstance(at, str) and isinstance(model, str)
+        and isinstance(text, str)
+    ):  # fmt: skip
         return None
     listed = value.get("captures")
     captures = tuple(
@@ -101,7 +139,7 @@ def _kept(data: bytes) -> Kept | None:
         for each in (listed if isinstance(listed, list) else ())
         if isinstance(each, Mapping) and {"became", "file", "message"} <= each.keys()
     )
-    return Kept(value["run_id"], value["request"], value["ts"], value["model"], value["text"], captures)
+    return Kept(run_id, request, at, model, text, captures)
 
 
 def _path(agent: str, name: str) -> str:

@@ -3,20 +3,27 @@
 import datetime
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from atomic_agents.budget.alerts import Alert
 from atomic_agents.budget.prices import Prices
 from atomic_agents.core.change import ChangeSet
 from atomic_agents.core.errors import AtomicAgentsError, BudgetExceeded, InternalError, ProviderFailed, RunInterrupted
-from atomic_agents.core.model import Answer, Message, Model, Request, ToolCall
+from atomic_agents.core.model import Answer, Message, Model, Request
 from atomic_agents.core.values import Usd
 from atomic_agents.guard.paths import PathPolicy
+from atomic_agents.guard.policy import authority
+from atomic_agents.guard.secrets import spelled_out
 from atomic_agents.memory.blocks import CaptureFilter, split_blocks
 from atomic_agents.memory.lifecycle import Captures, Outcome
 from atomic_agents.memory.search import MemoryIndex
-from atomic_agents.runtime import prompt, turn
+from atomic_agents.runtime import gate, prompt, turn
+from atomic_agents.runtime.calling import Calling
 from atomic_agents.runtime.closing import Also, Closing, nothing_else
+from atomic_agents.runtime.gate import Gate, Judge
+from atomic_agents.runtime.hearing import Seen, apart, sound
+from atomic_agents.runtime.past import Heard, Past
 from atomic_agents.runtime.pool import Pool
 from atomic_agents.runtime.purse import Purse
 from atomic_agents.runtime.replay import Key
@@ -27,7 +34,6 @@ from atomic_agents.runtime.states import (
     Assemble,
     Assembled,
     Call,
-    Called,
     Closed,
     Effect,
     Ending,
@@ -35,6 +41,7 @@ from atomic_agents.runtime.states import (
     Failed,
     Replace,
     Reserve,
+    Reserved,
     RunState,
     Started,
     Wait,
@@ -42,7 +49,9 @@ from atomic_agents.runtime.states import (
 )
 from atomic_agents.runtime.transcript import Transcript
 from atomic_agents.tools.builtin import builtin
-from atomic_agents.tools.tool import Tool, ToolResult, answers
+from atomic_agents.tools.edits import Record
+from atomic_agents.tools.hands import Hands, no_hands
+from atomic_agents.tools.results import Results
 from atomic_agents.vault import layout
 from atomic_agents.vault.persona import Mode
 from atomic_agents.vault.vault import Agent, AgentSettings, Vault
@@ -61,6 +70,11 @@ class Order:
     capture: bool = True
     max_cost: Usd | None = None
     key: Key | None = None
+    conversation: str = ""
+    parent: str = ""
+    """The run that this one is a part of."""
+    occasion: Mapping[str, object] = field(default_factory=dict)
+    """What its schedule says of it, for the transcript and the log line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +96,7 @@ class Result:
     transcript: str
     failure: AtomicAgentsError | None = None
     replayed: bool = False
+    resumed_from: str = ""
 
 
 @dataclass
@@ -106,32 +121,63 @@ class Runner:
     plain: tuple[str, ...] | None = None
     """What the model is told instead of the agent's own prompt; such a run has no tools and no journal."""
     also: Also = nothing_else
-    secrets: tuple[str, ...] = ()
+    secrets: Sequence[str] = ()
     sleep: Callable[[float], None] = time.sleep
+    ended: Callable[[str, str], None] = lambda _agent, _run_id: None
+    """Told of the run when it has ended and is recorded."""
+    raised: list[Alert] = field(default_factory=list)
+    """Gets what there is to tell the operator about the caps."""
+    past: Past = field(default_factory=Past)
+    """What the runs that this one goes on with were answered already."""
+    open_hands: Callable[[Record, Callable[[str], None]], Hands] = no_hands
+    """Opens the tools beyond its memory, given where to record what they do and to say what is left out."""
+    judge: Judge | None = None
+    """Judges what the operator's rules leave to a judge; None where nobody can."""
+    _hands: Hands = field(default_factory=Hands)
     _warnings: list[str] = field(default_factory=list)
-    _tool_calls: list[dict[str, object]] = field(default_factory=list)
-    _tools: tuple[Tool, ...] = ()
     _sections: tuple[prompt.Section, ...] = ()
+    _has_asked: bool = False
+    _answer_cost: Usd = field(default_factory=Usd)
 
     def __post_init__(self) -> None:
-        now, work_item = self.clock(), _sound(self.order.work_item)
+        now, work_item = self.clock(), sound(self.order.work_item)
         self.order = replace(self.order, work_item=work_item)
-        captures = Captures(self.vault, self.agent.name, self.paths, now.date(), work_item)
+        captures = Captures(
+            self.vault, self.agent.name, self.paths, now.date(), work_item, f"run {self.run_id}",
+            self.settings.tools.accept_tool_notes,
+        )  # fmt: skip
         pool = Pool(self.vault.store, self.settings.model.shared, self.run_id, self.memory, self._set_aside)
         self._purse = Purse(
             self.vault.store, self.agent.name, self.settings.model.guardrails, self.prices, self.memory, self.model,
             self.open_fallback, lambda: self.clock().date(), self.order.critical, self.order.max_cost,
-            self._warnings.append, pool,
+            self._warnings.append, pool, self.raised, self.past.cost,
         )  # fmt: skip
-        started = {"agent": self.agent.name, "model": self.model.id, "trigger": self.order.trigger,
-                   "work_item": work_item, "critical": self.order.critical}  # fmt: skip
-        if self.order.key:
-            started["idempotency_key"] = self.order.key.name
         self._transcript = Transcript(self.vault.store, self.agent.name, self.run_id, [], self.secrets)
-        self._closing = Closing(
-            self.vault, self.agent.name, self.mode, self._purse, self._transcript, captures, started, self.clock,
-            self.order.key, self.plain is None, self.also,
+        self._calling = Calling(
+            self._transcript, self.clock, lambda: self._closing.captures, results=Results(self.past.results)
         )  # fmt: skip
+        self._closing = Closing(
+            self.vault, self.agent.name, self.mode, self._purse, self._transcript, captures, self._started(),
+            self.clock, self.order.key, self.plain is None, self.also,
+        )  # fmt: skip
+
+    def _started(self) -> dict[str, object]:
+        """What was asked, whole enough to be gone on with."""
+        order = self.order
+        facts = {"agent": self.agent.name, "model": self.model.id, "trigger": order.trigger,
+                 "work_item": order.work_item, "critical": order.critical}  # fmt: skip
+        further = {
+            "no_capture": not order.capture,
+            "max_cost": order.max_cost,
+            "idempotency_key": order.key.name if order.key else None,
+            "key_request": order.key.request if order.key else None,
+            "conversation_id": order.conversation,
+            "parent_run_id": order.parent,
+            "plain": self.plain is not None,
+            **self.past.facts,
+        }
+        said = {key: value for key, value in further.items() if value not in (None, "", False)}
+        return {**facts, **said, **order.occasion}
 
     def run(self) -> Result:
         """Go from start to end; failures end the run and are part of the result, they are not raised."""
@@ -140,11 +186,16 @@ class Runner:
         model = self.settings.model
         state = RunState(self.order.work_item, MAX_ITERATIONS, model.max_output_tokens, model.temperature)
         event: Event = Started()
-        while True:
-            state, effect = turn.advance(state, event)
-            if effect is None:
-                break
-            event = self._perform(effect, state, begun)
+        try:
+            while True:
+                state, effect = turn.advance(state, event)
+                if effect is None:
+                    break
+                event = self._perform(effect, state, begun)
+        finally:
+            self._hands.close()
+        if self._closing.closed:
+            self.ended(self.agent.name, self.run_id)
         return self._result(state, begun)
 
     def _perform(self, effect: Effect, state: RunState, begun: float) -> Event:
@@ -153,17 +204,20 @@ class Runner:
                 case Assemble():
                     return self._assemble()
                 case Reserve(request):
-                    return self._purse.reserve(request, state.cost)
+                    known = self.past.at(state.iterations) is not None
+                    return Reserved() if known else self._purse.reserve(request, state.cost)
                 case Ask(request):
-                    return self._ask(request, state)
+                    heard = self.past.at(state.iterations)
+                    return self._ask(request, state) if heard is None else self._hear_again(heard, state)
                 case Wait(seconds):
                     return self._wait(seconds, state)
                 case Replace(request):
                     return self._purse.replace(request, state.cost)
                 case Call(calls):
-                    return self._call(calls)
+                    said, cost = state.messages[-1].text, self._answer_cost
+                    return self._calling.call(calls, self.past.at(state.iterations), said=said, cost=cost)
                 case _:
-                    self._closing.close(state, self._tool_calls, _milliseconds(begun))
+                    self._closing.close(state, self._calling.made, _milliseconds(begun))
                     return Closed()
         except (KeyboardInterrupt, SystemExit):
             return Failed(RunInterrupted("stopped by you"))
@@ -181,26 +235,39 @@ class Runner:
 
     def _assemble(self) -> Event:
         if self.plain is not None:
-            return Assembled(self.plain, ())
+            return Assembled(self.plain, (), self.earlier)
         agent = self.agent.name
         self.memory.refresh(agent)
         captures = self._closing.captures if self.order.capture else None
         today = self.clock().date()
-        self._tools = builtin(
+        self._hands = self.open_hands(self._record, self._warnings.append)
+        own = builtin(
             self.vault,
             agent,
             search=lambda query, limit: self.memory.search(agent, query, limit, today),
             captures=captures,
             paths=self.paths,
+            used=self._closing.used.add,
         )
+        self._calling.tools = tools = (*own, *self._hands.tools, self._calling.results.tool)
+        self._calling.gate = Gate(
+            self.vault, agent, self.run_id, authority(agent, self.settings), self.paths, self.clock, self._record,
+            self.secrets, self.judge, self.settings.tools.classes or {}, self._calling.made, self._warnings.append,
+        )  # fmt: skip
         found = prompt.assemble(
             self.vault, self.agent, self.settings, self.memory, now=self.clock(), trigger=self.order.trigger,
-            tool_names=tuple(tool.spec.name for tool in self._tools),
+            tool_names=tuple(tool.spec.name for tool in tools),
             work_item=prompt.said(self.earlier, self.order.work_item),
         )  # fmt: skip
         self._warn_of(found)
         self._sections = found.sections
-        return Assembled(found.parts, tuple(tool.spec for tool in self._tools), self.earlier)
+        for section in found.sections:
+            if section.title in prompt.REMEMBERED:
+                self._closing.captures.recalled(section.text)
+        return Assembled(found.parts, tuple(tool.spec for tool in tools), self.earlier)
+
+    def _record(self, event: str, facts: Mapping[str, object]) -> None:
+        self._transcript.record(event, self.clock(), **facts)
 
     def _warn_of(self, found: prompt.Prompt) -> None:
         most = self.settings.model.max_input_tokens
@@ -210,6 +277,9 @@ class Runner:
         if tokens > most:
             self._warnings.append(f"the prompt takes about {tokens:,} tokens, and max_input_tokens is {most:,}")
         self._warnings += found.problems
+        if changed := self.past.changed(found.sections, self.secrets):
+            before = self.past.run_ids[-1]
+            self._warnings.append(f"changed since {before} began: {changed}; it goes on under the prompt as it is now")
         problems = self.memory.problems(self.agent.name)
         self._warnings += [f"{problem.where}: {problem.message}" for problem in problems[:_NAMED]]
         if len(problems) > _NAMED:
@@ -221,12 +291,13 @@ class Runner:
         facts: dict[str, object] = {"iteration": state.iterations, "model": model.id, "quote": self._purse.quote}
         if state.attempt > 1:
             facts["attempt"] = state.attempt
-        elif state.iterations == 1:
+        elif not self._has_asked:
             facts |= {"system": request.system, "tools": [tool.name for tool in request.tools]}
             facts["sections"] = [{"title": part.title, "tokens": part.tokens} for part in self._sections]
         self._transcript.record("asking", self.clock(), **facts, messages=[_message(m) for m in request.messages[-3:]])
+        self._has_asked = True
         streamed: list[str] = []
-        seen = _Seen(_apart(self.on_text) if state.text else self.on_text)
+        seen = Seen(self._on_text(state))
         shown = CaptureFilter(seen.show)
 
         def pass_on(text: str) -> None:
@@ -239,15 +310,26 @@ class Runner:
         except BaseException as error:
             cost = self._purse.failed(error, begun=bool(streamed))
             self._transcript.record(
-                "failed", self.clock(), error=str(error), cost=cost, partial="".join(streamed), attempt=state.attempt
-            )
+                "failed", self.clock(), error=str(error), status=_status(error), cost=cost, partial="".join(streamed),
+                attempt=state.attempt,
+            )  # fmt: skip
             if not isinstance(error, ProviderFailed):
                 raise
             self._purse.lost = Usd(0)  # the state has it from here on
             luck = random.random()  # noqa: S311 - it spreads waits, and guards nothing
             return AskFailed(error, cost, shown=seen.anything, took=time.monotonic() - begun, luck=luck)
         shown.finish()
-        return self._answered(replace(found, text=_sound(found.text)))
+        return self._answered(replace(found, text=sound(found.text)))
+
+    def _hear_again(self, heard: Heard, state: RunState) -> Event:
+        """Meet an answer that is recorded: it is shown and remembered, and neither asked for nor paid."""
+        self._on_text(state)(heard.event.shown)
+        if self.order.capture:
+            self._closing.remember_late(heard.captures)
+        return heard.event
+
+    def _on_text(self, state: RunState) -> Callable[[str], None]:
+        return apart(self.on_text) if state.text else self.on_text
 
     def _set_aside(self, quote: Usd) -> None:
         self._transcript.record("reserved", self.clock(), quote=quote)
@@ -260,41 +342,26 @@ class Runner:
 
     def _answered(self, found: Answer) -> Event:
         cost = self._purse.lost = self._purse.paid_for(found.usage)  # lost, until it is in the state
+        self._answer_cost = cost
         text, blocks = split_blocks(found.text)
         outcomes = [self._closing.captures.add(block) for block in blocks] if self.order.capture else []
-        calls = [{"id": call.id, "name": call.name, "arguments": call.arguments} for call in found.calls]
+        calls = [{"id": call.id, "name": call.name, "arguments": spelled_out(call.arguments)} for call in found.calls]
+        refused = [at for at, outcome in enumerate(outcomes) if outcome.became == "rejected"]
         self._transcript.record(
             "answered", self.clock(), text=found.text, calls=calls,
             cost=cost, input_tokens=found.usage.input_tokens, output_tokens=found.usage.output_tokens,
             finish=found.finish, captures=[outcome.message for outcome in outcomes],
+            refused=refused,
         )  # fmt: skip
         self._purse.lost = Usd(0)
-        refused = any(outcome.became == "rejected" for outcome in outcomes)
-        return Answered(found, cost, text, tuple(outcome.message for outcome in outcomes), refused)
-
-    def _call(self, calls: Sequence[ToolCall]) -> Event:
-        """Call the tools; where the run is stopped meanwhile, what has no answer yet is told so in the transcript."""
-        results: list[Message] = []
-        try:
-            for result in answers(self._tools, calls):
-                results.append(self._called(result))  # noqa: PERF401 - what came before an interruption counts
-        except (KeyboardInterrupt, SystemExit):
-            for call in calls[len(results) :]:
-                self._called(ToolResult(call, "the run was stopped before this was answered", failed=True))
-            raise
-        return Called(tuple(results))
-
-    def _called(self, result: ToolResult) -> Message:
-        facts: dict[str, object] = {"tool_name": result.call.name, "tool_use_id": result.call.id}
-        self._tool_calls.append(facts | ({"error": result.text} if result.failed else {}))
-        self._transcript.record("called", self.clock(), **facts, failed=result.failed, text=result.text)
-        text = f"error: {result.text}" if result.failed else result.text
-        return Message("tool", text, call_id=result.call.id, tool_name=result.call.name)
+        return Answered(found, cost, text, tuple(outcome.message for outcome in outcomes), bool(refused))
 
     def _result(self, state: RunState, begun: float) -> Result:
         agent, failure = self.agent.name, state.failure
         if state.ending == "skipped":
-            failure = BudgetExceeded(state.reason, hint=_skip_hint(agent, self.settings, self._purse))
+            failure = BudgetExceeded(state.reason, hint=self._purse.hint(self.settings))
+        elif state.ending == "waiting":
+            failure = gate.waits(state.requests, self.run_id)
         transcript = layout.run_transcript(agent, self.run_id) if self._closing.closed else layout.open_run(self.run_id)
         return Result(
             run_id=self.run_id,
@@ -311,31 +378,13 @@ class Runner:
             warnings=tuple(dict.fromkeys(self._warnings)),
             transcript=transcript,
             failure=failure,
+            resumed_from=self.past.run_ids[-1] if self.past.run_ids else "",
         )
 
 
-@dataclass
-class _Seen:
-    """Passes text on, and knows whether there was any."""
-
-    pass_on: Callable[[str], None]
-    anything: bool = False
-
-    def show(self, text: str) -> None:
-        self.anything = self.anything or bool(text.strip())
-        self.pass_on(text)
-
-
-def _skip_hint(agent: str, settings: AgentSettings, purse: Purse) -> str:
-    if purse.unreadable:
-        return f"correct or remove that line, in a text editor: {purse.unreadable.partition(' ')[0]}"
-    if purse.unpriced:
-        return f"state the price of {purse.model.id} in prices.toml, or what to take for it: unknown_price: assume-max"
-    if purse.shared:
-        return f"raise the cap in {layout.settings('', 'policy.md')}, which holds for all agents together"
-    file = settings.files.get("model.md")
-    path = file.path if file else layout.settings(agent, "model.md")
-    return f"raise the cap in {path}, or pass the daily cap once: atomic-agents run {agent} --critical --work-item …"
+def _status(error: BaseException) -> object:
+    """The HTTP status that a provider answered with, None where it was none."""
+    return error.context.get("status") if isinstance(error, ProviderFailed) else None
 
 
 def _message(message: Message) -> dict[str, object]:
@@ -344,20 +393,3 @@ def _message(message: Message) -> dict[str, object]:
 
 def _milliseconds(begun: float) -> float:
     return round((time.perf_counter() - begun) * 1000, 1)
-
-
-def _sound(text: str) -> str:
-    """A text that can be written down: half characters, which a shell or a server may send, become question marks."""
-    return text.encode(errors="replace").decode()
-
-
-def _apart(on_text: Callable[[str], None]) -> Callable[[str], None]:
-    """Text below what was said before tools were called."""
-    gap = ["\n\n"]
-
-    def pass_on(text: str) -> None:
-        if gap and text.strip():
-            on_text(gap.pop())
-        on_text(text)
-
-    return pass_on

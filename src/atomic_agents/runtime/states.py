@@ -8,8 +8,9 @@ from typing import Literal
 from atomic_agents.core.errors import AtomicAgentsError, ProviderFailed
 from atomic_agents.core.model import Answer, Message, Request, ToolCall, ToolSpec, Usage
 from atomic_agents.core.values import Usd
+from atomic_agents.guard.approvals import Approval
 
-Ending = Literal["ok", "skipped", "error", "interrupted", "crashed"]
+Ending = Literal["ok", "skipped", "error", "interrupted", "crashed", "waiting"]
 
 
 class Phase(StrEnum):
@@ -59,6 +60,8 @@ class RunState:
     ending: Ending = "ok"
     reason: str = ""
     failure: AtomicAgentsError | None = None
+    requests: tuple[Approval, ...] = ()
+    """What the operator was asked, where the run waits for an answer."""
 
     @property
     def asked(self) -> bool:
@@ -144,6 +147,13 @@ class Called:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspended:
+    """The operator has been asked, and there is no answer yet."""
+
+    requests: tuple[Approval, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """Something went wrong that ends the run."""
 
@@ -155,7 +165,7 @@ class Closed:
     """The run's last change set is applied."""
 
 
-Event = Started | Assembled | Reserved | Refused | Answered | AskFailed | Waited | Called | Failed | Closed
+Event = Started | Assembled | Reserved | Refused | Answered | AskFailed | Waited | Called | Suspended | Failed | Closed
 
 # Effects: what the runner is asked to do; each is answered by one event.
 

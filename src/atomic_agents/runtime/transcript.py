@@ -12,14 +12,27 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from atomic_agents._version import __version__
+from atomic_agents.budget import alerts, deliveries
 from atomic_agents.core.change import ABSENT, Append, Change, ChangeSet, Delete, Put
 from atomic_agents.core.store import Store
 from atomic_agents.core.values import Usd, is_agent_name
 from atomic_agents.guard.secrets import redacted
-from atomic_agents.runtime import chain
+from atomic_agents.runtime import chain, replay
 from atomic_agents.vault import layout, log
 
 _SPENDING = ("asking", "answered", "failed")
+_PRIMITIVES = {
+    "summary": "helper",
+    "dream": "dream",
+    "distill": "other",
+    "eval": "eval",
+    "judgment": "judgment",
+    "outcome_iteration": "outcome_iteration",
+}
+"""What the published log calls a run by its trigger, where that is not an agent's ordinary call."""
+
+OCCASION = ("schedule", "scheduled_for", "fired_at", "missed")
+"""What the log says of a run that a schedule started: its name, the time it names, the real one, how many it missed."""
 
 
 def new_run_id(now: datetime.datetime) -> str:
@@ -35,7 +48,7 @@ class Transcript:
     agent: str
     run_id: str
     lines: list[str]
-    secrets: tuple[str, ...] = ()
+    secrets: Sequence[str] = ()
     torn: int = 0
     """Lines that a crash has left half written and that are left out."""
 
@@ -47,8 +60,9 @@ class Transcript:
 
     def closing(self, now: datetime.datetime, record: Mapping[str, object]) -> tuple[Change, ...]:
         """The changes that end the run: its file goes to its agent, and its one log line is written."""
-        facts = {"status": record["status"], "cost_usd": record.get("cost_usd")}
-        closed = self._line("closed", now, facts | ({"torn": self.torn} if self.torn else {}))
+        facts = {"status": record["status"], "cost_usd": record.get("cost_usd"), "captures": record.get("captures"),
+                 "torn": self.torn}  # fmt: skip
+        closed = self._line("closed", now, {key: value for key, value in facts.items() if value or key == "cost_usd"})
         data = "".join(f"{line}\n" for line in [*self.lines, closed])
         clean = {key: redacted(value, self.secrets) for key, value in record.items()}
         return (
@@ -104,7 +118,13 @@ def close_crashed(store: Store, agent: str, run_id: str, now: datetime.datetime)
         "output_tokens": sum(_count(event, "output_tokens") for event in events),
         "error": "the process died before the run ended",
     }
-    return ChangeSet(f"close {run_id}, whose process died", transcript.closing(now, record))
+    # Who closes it may be a command that tells nobody: the alert waits in the record for the next run's end.
+    told = alerts.of_failure(
+        agent, str(record["trigger"]), now.date(), code="crashed", message=f"{record['error']}", run_id=run_id
+    )
+    waiting = (deliveries.append(deliveries.line_of(alert, now), now) for alert in told)
+    key = replay.cut_off(store, agent, run_id, started)
+    return ChangeSet(f"close {run_id}, whose process died", (*transcript.closing(now, record), *key, *waiting))
 
 
 def run_record(run_id: str, agent: str, now: datetime.datetime, started: Mapping[str, object]) -> dict[str, object]:
@@ -112,16 +132,25 @@ def run_record(run_id: str, agent: str, now: datetime.datetime, started: Mapping
     return {
         "ts": now.isoformat(),
         "run_id": run_id,
-        "primitive": "agent_call",
+        "primitive": _PRIMITIVES.get(str(started.get("trigger", "")), "agent_call"),
         "summary": log.summary(str(started.get("work_item", ""))),
-        "model": str(started.get("model", "")),
-        "cost_source": "actor",
+        "model": log_model(str(started.get("model", ""))),
+        "cost_source": "judge" if started.get("trigger") == "judgment" else "actor",
+        "parent_run_id": started.get("parent_run_id"),
         "trigger": str(started.get("trigger", "")),
         "agent_name": agent,
         "critical": started.get("critical", False),
         "idempotency_key": started.get("idempotency_key"),
+        "conversation_id": started.get("conversation_id"),
+        "resumed_from": started.get("resumed_from"),
+        **{key: started[key] for key in OCCASION if key in started},
         "package": __version__,
     }
+
+
+def log_model(model: str) -> str:
+    """The id of a model as the published log has it: without the provider where everybody knows it."""
+    return model.partition(":")[2] if model.startswith(("openai:", "anthropic:")) else model
 
 
 def spending(events: list[Mapping[str, object]]) -> Usd:

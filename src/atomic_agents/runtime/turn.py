@@ -29,6 +29,7 @@ from atomic_agents.runtime.states import (
     Reserved,
     RunState,
     Started,
+    Suspended,
     Wait,
     Waited,
 )
@@ -93,20 +94,21 @@ def _refused(state: RunState, event: Event) -> Next:
 def _answered(state: RunState, event: Event) -> Next:
     """Go on while tools are called; otherwise only to mend a refused capture or to get an answer at all.
 
-    A last request that was answered with a capture and no word is followed by one more, for the words.
+    A last request that was answered with a capture and no word is followed by one more, for the words. It offered no
+    tools, so a call in its answer is none, and nothing that follows may look as if it waited for a result.
     """
     assert isinstance(event, Answered)  # noqa: S101 - the table's key says so
     answer = event.answer
+    may_go_on = state.iterations < state.max_iterations
     state = replace(
         state,
-        messages=(*state.messages, Message("assistant", answer.text, answer.calls)),
+        messages=(*state.messages, Message("assistant", answer.text, answer.calls if may_go_on else ())),
         usage=state.usage + answer.usage,
         cost=state.cost + event.cost,
         text="\n\n".join(part for part in (state.text, event.shown.strip()) if part),
         notes=event.notes,
         spoken=state.spoken or bool(event.shown.strip()),
     )
-    may_go_on = state.iterations < state.max_iterations
     if answer.calls and may_go_on:
         return replace(state, phase=Phase.CALLING, spoken=False, urged=0), Call(answer.calls)
     only_captured = state.iterations == state.max_iterations and bool(event.notes) and not state.spoken
@@ -171,6 +173,13 @@ def _called(state: RunState, event: Event) -> Next:
     return _reserve(_told(state) if state.notes else state)
 
 
+def _suspended(state: RunState, event: Event) -> Next:
+    """The run ends here; another goes on with it once the operator has answered."""
+    assert isinstance(event, Suspended)  # noqa: S101 - the table's key says so
+    reason = "waits for you: " + ", ".join(f"{each.tool} ({each.id})" for each in event.requests)
+    return replace(state, phase=Phase.CLOSING, ending="waiting", reason=reason, requests=event.requests), Close()
+
+
 def _told(state: RunState, ask: str = "") -> RunState:
     text = "\n".join([*state.notes, ask]).strip()
     return replace(state, messages=(*state.messages, Message("user", text)), notes=())
@@ -201,5 +210,6 @@ _TABLE: Mapping[tuple[Phase, type], Callable[[RunState, Event], Next]] = {
     (Phase.REPLACING, Reserved): _replaced,
     (Phase.REPLACING, Refused): _irreplaceable,
     (Phase.CALLING, Called): _called,
+    (Phase.CALLING, Suspended): _suspended,
     (Phase.CLOSING, Closed): _closed,
 }

@@ -143,6 +143,10 @@ class FolderStore:
                 raise writing_failed(error, self._root) from error
             yield
 
+    def holder(self, name: str) -> str:
+        """Which process of this machine holds `name`, in words; "" where none does. Nothing is locked to find out."""
+        return locks.holder(locks.lock_file(self._lock_folder, name))
+
     def _writable(self) -> bool:
         nearest = self._root
         while not os.path.lexists(nearest):

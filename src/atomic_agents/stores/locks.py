@@ -58,6 +58,26 @@ def hold_and_sign(path: str, name: str, *, wait: float) -> Iterator[None]:
                 signature.unlink()
 
 
+def holder(path: str) -> str:
+    """Who holds the lock file at `path`, as they signed; "" where nobody does or their process is gone."""
+    try:
+        pid, since = Path(_signature(path)).read_text(encoding="ascii").split()
+        alive = os.name == "nt" or _is_alive(int(pid))
+    except (OSError, ValueError):
+        return ""
+    return f"process {pid} since {since}" if alive else ""
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is another user's
+        return True
+    return True
+
+
 def _signature(path: str) -> str:
     return path.removesuffix(".lock") + ".owner"
 

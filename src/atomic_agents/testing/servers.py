@@ -3,18 +3,18 @@
 import http.server
 import json
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 from atomic_agents.core.model import Finish, ToolCall, Usage
+from atomic_agents.testing.loopback import Loopback
 
 Json = dict[str, Any]
 
 _PIECE = 7  # characters a streamed piece
+_LAST = ('"finish_reason": "', '"finishReason": "')
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,16 @@ class Reply:
     retry_after: str = ""
 
 
+_GOOGLE_STATUS = {
+    400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 404: "NOT_FOUND", 429: "RESOURCE_EXHAUSTED", 500: "INTERNAL",
+    503: "UNAVAILABLE",
+}  # fmt: skip
+
 Script = Sequence[Reply] | Callable[[Json], Reply]
 
 
-class ModelServer:
-    """A server in a thread, as a context manager; the last scripted reply repeats.
+class ModelServer(Loopback):
+    """A server as a context manager; the last scripted reply repeats.
 
     `requests` has the JSON body of each question, `headers` its headers in lower case, in order of arrival;
     `connections` counts the connections that were made.
@@ -59,22 +64,16 @@ class ModelServer:
         self.connections = 0
         self.models = models
         self._script: Script = [Reply(script)] if isinstance(script, str) else script
-        self._server = _Listener(self)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        super().__init__(_Listener(self))
 
     @property
     def url(self) -> str:
         """The base URL a client is given."""
-        return f"http://127.0.0.1:{self._server.server_port}{self.prefix}"
+        return f"{super().url}{self.prefix}"
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def question(self, path: str, body: Json) -> Json | None:
+        """The body of a request for a streamed answer, with the model that is asked; None for any other request."""
+        return body if path == self.path and body.get("stream") else None
 
     def next_reply(self, body: Json) -> Reply:
         """What the script says to the question `body`."""
@@ -151,6 +150,51 @@ class AnthropicServer(ModelServer):
         yield _event("message_stop")
 
 
+class CompatibleServer(OpenAIServer):
+    """The same from a server that imitates it: a short error body, no usage, no end mark."""
+
+    def error(self, reply: Reply) -> Json:
+        """`{"error": MESSAGE}`."""
+        return {"error": reply.text}
+
+    def events(self, reply: Reply, body: Json) -> Iterator[tuple[str, Json | str]]:
+        """The chunks of an answer."""
+        return (event for event in super().events(replace(reply, usage=None), body) if event[1] != "[DONE]")
+
+
+class GeminiServer(ModelServer):
+    """`streamGenerateContent`, as server-sent events."""
+
+    path = "/v1beta/models/MODEL:streamGenerateContent"
+    prefix = ""
+
+    def question(self, path: str, body: Json) -> Json | None:
+        """The body, with the model that stands in the path."""
+        before, after = self.path.split("MODEL")
+        asked = path.startswith(before) and path.endswith(after)
+        return body | {"model": path.removeprefix(before).removesuffix(after)} if asked else None
+
+    def error(self, reply: Reply) -> Json:
+        """`{"error": {"code", "message", "status"}}`."""
+        status = _GOOGLE_STATUS.get(reply.status, "UNKNOWN")
+        return {"error": {"code": reply.status, "message": reply.text, "status": status}}
+
+    def events(self, reply: Reply, body: Json) -> Iterator[tuple[str, Json | str]]:
+        """A chunk for each piece and each call; the last has the reason for the end and the usage."""
+
+        def chunk(part: Json, **more: object) -> tuple[str, Json]:
+            candidate = {"content": {"role": "model", "parts": [part]}, "index": 0, **more}
+            return "", {"candidates": [candidate], "modelVersion": body["model"], "responseId": "r1"}
+
+        for piece in _pieces(reply.text):
+            yield chunk({"text": piece})
+        for call in reply.calls:
+            yield chunk({"functionCall": {"id": call.id, "name": call.name, "args": json.loads(call.arguments)}})
+        finish = {"length": "MAX_TOKENS", "refused": "SAFETY"}.get(reply.finish, "STOP")
+        _, last = chunk({"text": ""}, finishReason=finish)
+        yield "", last | ({"usageMetadata": _google_usage(reply.usage)} if reply.usage else {})
+
+
 class _Listener(http.server.ThreadingHTTPServer):
     """The socket; closing it ends the connections that clients keep open."""
 
@@ -193,17 +237,18 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """One question."""
         model = self.server.model_server
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        if self.path.partition("?")[0] != model.path or not body.get("stream"):
-            self._send(400, model.error(Reply(f"this server only streams answers to {model.path}")))
+        question = model.question(self.path.partition("?")[0], body)
+        if question is None:
+            self._send(400, model.error(Reply(f"this server only streams answers to {model.path}", status=400)))
             return
         model.headers.append({name.lower(): value for name, value in self.headers.items()})
-        reply = model.next_reply(body)
+        reply = model.next_reply(question)
         if reply.silent:
             self.close_connection = True
         elif reply.status != http.HTTPStatus.OK:
             self._send(reply.status, model.error(reply), retry_after=reply.retry_after)
         else:
-            self._stream(reply, model.events(reply, body))
+            self._stream(reply, model.events(reply, question))
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
         """Say nothing."""
@@ -215,7 +260,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         for name, data in events:
             text = data if isinstance(data, str) else json.dumps(data)
-            last = '"finish_reason": "' in text or name == "message_delta"
+            last = name == "message_delta" or any(mark in text for mark in _LAST)
             if reply.breaks and last:
                 self.close_connection = True
                 return
@@ -267,6 +312,15 @@ def _openai_usage(usage: Usage) -> Json:
         "completion_tokens": usage.output_tokens,
         "total_tokens": usage.input_tokens + usage.output_tokens,
         "prompt_tokens_details": {"cached_tokens": usage.cache_read_tokens},
+    }
+
+
+def _google_usage(usage: Usage) -> Json:
+    return {
+        "promptTokenCount": usage.input_tokens,
+        "candidatesTokenCount": usage.output_tokens,
+        "totalTokenCount": usage.input_tokens + usage.output_tokens,
+        "cachedContentTokenCount": usage.cache_read_tokens,
     }
 
 

@@ -6,12 +6,14 @@ from pathlib import Path
 
 from atomic_agents.config import Config
 from atomic_agents.core.change import ChangeSet, Put
-from atomic_agents.core.service import Service
+from atomic_agents.core.errors import StorageFailed
+from atomic_agents.core.service import Entry, Fitting, Service
 from atomic_agents.core.store import Store
 from atomic_agents.operations import runs
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime.conversation import Talk
 from atomic_agents.runtime.runner import Order, Result
+from atomic_agents.testing.postbox import Postbox
 from atomic_agents.testing.scripted import Script, ScriptedModel, ScriptedProvider
 from atomic_agents.vault import layout
 
@@ -37,6 +39,7 @@ def scripted_workspace(
         install_model=lambda _progress: home,
         strange=tuple,
         find_services=NoServices,
+        make_channel=Postbox,
     )
 
 
@@ -48,6 +51,15 @@ class NoServices:
 
     def restart(self, service: Service) -> str:
         return f"there is no {service.label}"
+
+    def usual(self) -> str:
+        return ""
+
+    def plan(self, kind: str, entry: Entry, *, remove: bool = False) -> Fitting:
+        raise StorageFailed(f"there is no {kind} for {entry.key}" + (" to remove" if remove else ""))
+
+    def carry_out(self, fitting: Fitting) -> str:
+        return f"there is no {fitting.kind}"
 
 
 def add_agent(

@@ -22,12 +22,18 @@ class Tool:
 
     `parallel` says that its calls change nothing and may run side by side, on threads. `seconds` is how long a call
     may take, None where it only looks at the vault; one that takes longer is answered for and left to itself.
+    `kind` is its class, `origin` who brought it, `fingerprint` the hash of what it is, for whoever has to allow it.
+    `schema` is the whole schema of its arguments where `spec` shows a shorter one.
     """
 
     spec: ToolSpec
     handle: Callable[[Mapping[str, object]], str]
     parallel: bool = False
     seconds: float | None = None
+    kind: str = "read_only"
+    origin: str = "builtin"
+    fingerprint: str = ""
+    schema: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +83,26 @@ def answer(tools: Sequence[Tool], call: ToolCall) -> ToolResult:
     if tool is None:
         names = ", ".join(tool.spec.name for tool in tools)
         return _failed(call, f"there is no tool {call.name}; there are {names}")
-    try:
-        arguments = json.loads(call.arguments or "{}")
-    except (ValueError, RecursionError) as error:
-        return _failed(call, f"the arguments are not JSON: {error}")
-    wrong = schema.wrong(arguments, tool.spec.parameters, name="arguments")
-    if wrong:
-        return _failed(call, f"the arguments are wrong: {'; '.join(wrong)}")
+    arguments = arguments_of(tool, call)
+    if isinstance(arguments, str):
+        return _failed(call, arguments)
     try:
         text = tool.handle(arguments)
     except Exception as error:  # noqa: BLE001 - whatever a tool raises goes back to the model, and into the transcript
         return _failed(call, f"{type(error).__name__}: {error}")
     return ToolResult(call, shortened(text, MAX_RESULT))
+
+
+def arguments_of(tool: Tool, call: ToolCall) -> Mapping[str, object] | str:
+    """The arguments of a call, checked; a text where they are wrong says how."""
+    try:
+        arguments = json.loads(call.arguments or "{}")
+    except (ValueError, RecursionError) as error:
+        return f"the arguments are not JSON: {error}"
+    wrong = schema.wrong(arguments, tool.schema or tool.spec.parameters, name="arguments")
+    if wrong:
+        return f"the arguments are wrong: {'; '.join(wrong)}"
+    return arguments if isinstance(arguments, dict) else "the arguments are wrong: an object is needed"
 
 
 def shortened(text: str, most: int, *, rest: str = "ask for less at a time") -> str:

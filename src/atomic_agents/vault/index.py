@@ -17,13 +17,20 @@ SECTIONS = {
 }
 ARCHIVE = "Archive (superseded)"
 MAX_ENTRY = 150
+MAX_LINES = 150
 _ENTRY = re.compile(
     r"\s*+[-*]\s++(?:"
     r"\[\[(?P<wiki>[^\[\]|#]++)[^\[\]]*+\]\]"
     r"|\[(?:\\.|[^\\])*?\]\((?:<(?P<angled>[^<>]+)>|(?P<file>[^()<>]+))\)"
     r"|`(?P<quoted>[^`]+\.md)`)"
 )
+_SWALLOWS = ((b"!", b"<!--"), (b"`", b"```"), (b"~", b"~~~"))  # a single sign is found in no time
 _BREAKING = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+")
+
+
+def section(type_: str) -> str:
+    """The title of the section that lists notes of a type."""
+    return SECTIONS.get(type_, SECTIONS["reference"])
 
 
 def entry(name: str, file: str, hook: str) -> str:
@@ -47,14 +54,69 @@ def add(text: str, *, type_: str, name: str, file: str, hook: str, former: str |
     earlier; any other has been written by hand and stays.
     """
     new = entry(name, file, hook)
+    if file.removesuffix(".md") in text:
+        lines = _split(text)
+        for number, listed in files(text):
+            if listed == file:
+                line = lines[number - 1].rstrip("\r\n")
+                if line == former:
+                    lines[number - 1] = new + lines[number - 1][len(line) :]
+                return "".join(lines)
+    return insert(text, section(type_), new)
+
+
+def add_quickly(data: bytes, *, type_: str, name: str, file: str, hook: str) -> bytes | None:
+    """What `add` makes of the bytes of an index, where that can be told from a few lines; None elsewhere.
+
+    That is so for a file that is not listed, a section with entries, and a page without comments and code blocks.
+    Nearly all of a long index is neither decoded nor looked at.
+    """
+    if file.removesuffix(".md").encode() in data or any(sign in data and mark in data for sign, mark in _SWALLOWS):
+        return None
+    title = section(type_).lower()
+    start = next((below for name_, below in _sections(data) if name_ == title), 0)
+    while start and data[start : start + 1] not in (b"#", b""):
+        end = data.find(b"\n", start)
+        if _ENTRY.match(data[start : end if end >= 0 else None].decode(errors="replace")):
+            newline = b"\r\n" if b"\r\n" in data else b"\n"
+            return b"".join((data[:start], entry(name, file, hook).encode(errors="replace"), newline, data[start:]))
+        start = end + 1
+    return None
+
+
+def remove(text: str, file: str) -> str:
+    """The index without the entries of `file`; as with `archive`, a line that holds a comment's mark stays."""
     lines = _split(text)
-    for number, listed in files(text):
-        if listed == file:
-            line = lines[number - 1].rstrip("\r\n")
-            if line == former:
-                lines[number - 1] = new + lines[number - 1][len(line) :]
-            return "".join(lines)
-    return _insert(text or "# Memory Index\n", SECTIONS.get(type_, "Reference"), new)
+    gone = {number for number, listed, _ in listing(text) if listed == file and stands_alone(lines[number - 1])}
+    return "".join(line for number, line in enumerate(lines, 1) if number not in gone)
+
+
+def lists(text: str, file: str) -> bool:
+    """Whether a file is listed."""
+    return file.removesuffix(".md") in text and any(listed == file for _, listed in files(text))
+
+
+def title_of(line: str) -> str:
+    """What an entry calls the note: the words in its brackets."""
+    found = re.match(r"\s*[-*]\s+\[((?:\\.|[^\\\]])*)\]", line)
+    return re.sub(r"\\(.)", r"\1", found[1]) if found else ""
+
+
+def line_of(text: str, file: str) -> str:
+    """The entry of a file as it stands there, without its line end; "" where it has none that stands alone."""
+    lines = (line for number, listed in files(text) if listed == file and (line := _split(text)[number - 1]))
+    return next(filter(stands_alone, lines), "").rstrip("\r\n")
+
+
+def insert(text: str, title: str, line: str) -> str:
+    """The index with an entry, or several, each a line, first in the section of that title."""
+    return _insert(text or "# Memory Index\n", title, line)
+
+
+def archived(text: str, line: str) -> str:
+    """The index with an entry, or several, each a line, first in its archive section."""
+    titles = (heading[1] for each in lines_of(text) if (heading := heading_of(each)) and heading[0] == 2)
+    return _insert(text, next(filter(_is_archive, titles), ARCHIVE), line)
 
 
 def archive(text: str, file: str) -> str:
@@ -65,9 +127,7 @@ def archive(text: str, file: str) -> str:
     while (number := _to_archive(text, file)) is not None:
         lines = _split(text)
         line = lines.pop(number - 1).rstrip("\r\n")
-        titles = (heading[1] for each in lines_of(text) if (heading := heading_of(each)) and heading[0] == 2)
-        title = next(filter(_is_archive, titles), ARCHIVE)
-        moved = _insert("".join(lines), title, line)
+        moved = archived("".join(lines), line)
         if _archived_count(moved) <= _archived_count(text):
             break  # the archive's own heading stands where nothing can be put below it
         text = moved
@@ -76,7 +136,24 @@ def archive(text: str, file: str) -> str:
 
 def files(text: str) -> list[tuple[int, str]]:
     """Line number and file of every entry, in order; lines in comments and code blocks do not count."""
-    return [(number, file) for number, file, _ in _listed(text)]
+    return [(number, file) for number, file, _ in listing(text)]
+
+
+def listing(text: str) -> Iterator[tuple[int, str, bool]]:
+    """Line number and file of every entry, and whether it stands in the archive."""
+    inside = False
+    for line in lines_of(text):
+        heading = heading_of(line)
+        if heading and heading[0] == 2:
+            inside = _is_archive(heading[1])
+        elif file := _file(line):
+            yield line.number, file, inside
+
+
+def stands_alone(line: str) -> bool:
+    """Whether a line can be moved or taken away without what stands around it: it neither opens nor ends a comment."""
+    opened, closed = line.find("<!--"), line.find("-->")
+    return open_end(line) is None and (closed < 0 or 0 <= opened < closed)
 
 
 def _file(line: Line) -> str:
@@ -94,35 +171,35 @@ def _is_archive(title: str) -> bool:
 
 def _to_archive(text: str, file: str) -> int | None:
     raw = _split(text)
-    entries = ((number, inside) for number, listed, inside in _listed(text) if listed == file)
-    return next((number for number, inside in entries if not inside and _stands_alone(raw[number - 1])), None)
+    entries = ((number, inside) for number, listed, inside in listing(text) if listed == file)
+    return next((number for number, inside in entries if not inside and stands_alone(raw[number - 1])), None)
 
 
 def _archived_count(text: str) -> int:
-    return sum(inside for _, _, inside in _listed(text))
+    return sum(inside for _, _, inside in listing(text))
 
 
-def _listed(text: str) -> Iterator[tuple[int, str, bool]]:
-    """Line number and file of every entry, and whether it stands in the archive."""
-    inside = False
-    for line in lines_of(text):
-        heading = heading_of(line)
-        if heading and heading[0] == 2:
-            inside = _is_archive(heading[1])
-        elif file := _file(line):
-            yield line.number, file, inside
-
-
-def _stands_alone(line: str) -> bool:
-    opened, closed = line.find("<!--"), line.find("-->")
-    return open_end(line) is None and (closed < 0 or 0 <= opened < closed)
+def _sections(data: bytes) -> Iterator[tuple[str, int]]:
+    """Title in lower case, and where the line below it starts, of each heading of level 2 that ends."""
+    at = 0 if data.startswith(b"##") else data.find(b"\n##") + 1
+    while at or data.startswith(b"##"):
+        end = data.find(b"\n", at)
+        heading = heading_of(Line(0, data[at : end if end >= 0 else None].decode(errors="replace")))
+        if heading and heading[0] == 2 and end >= 0:
+            yield heading[1].lower(), end + 1
+        at = data.find(b"\n##", end) + 1 if end >= 0 else 0
+        if not at:
+            return
 
 
 def _insert(text: str, title: str, new: str) -> str:
-    """The text with the line `new` in a section, at the first place where no comment or code block swallows it."""
-    count = len(files(text))
+    """The text with the line `new` in a section, at the first place where no comment or code block swallows it.
+
+    `new` may be several lines.
+    """
+    count = len(files(text)) + new.count("\n") + 1
     for candidate in _candidates(text, title, new):
-        if len(files(candidate)) == count + 1:
+        if len(files(candidate)) == count:
             return candidate
     return _joined(["", f"## {title}", "", new, ""], text) + text
 

@@ -2,10 +2,7 @@
 
 import datetime
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import NamedTuple
+from collections.abc import Iterable
 
 from atomic_agents.core.values import is_agent_name
 
@@ -31,38 +28,15 @@ OPEN_RUNS = "_runs/"
 DERIVED = ".atomic"
 INDEX_DATABASE = f"{DERIVED}/index.sqlite"
 KEPT = f"{DERIVED}/kept"
+SERVE_TOKENS = "_serve/tokens.json"
 
-_OWN_FOLDERS = frozenset((
+OWN_FOLDERS = frozenset((
     "persona", "memory", "wiki", "raw", "journal", "log", "runs", "dreams", "evals", "outcomes", "skills", "tools",
-    "goal_archive", "conversations",
+    "goal_archive", "conversations", "schedules",
 ))  # fmt: skip
 
 
-class Kind(StrEnum):
-    """What a document is, told by its path."""
-
-    NOTE = "note"
-    WIKI = "wiki"
-    INDEX = "index"
-    PERSONA = "persona"
-    SETTINGS = "settings"
-    JOURNAL = "journal"
-    LOG = "log"
-    RUN = "run"
-    GOAL = "goal"
-    POLICY = "policy"
-    EVAL = "eval"
-    ARCHIVE = "archive"
-    CONVERSATION = "conversation"
-    OTHER = "other"
-
-
-class Place(NamedTuple):
-    """Where a document stands: its kind, the agent it belongs to ("" where none) and its name within its folder."""
-
-    kind: Kind
-    agent: str
-    name: str
+_CONFLICT_COPY = re.compile(r"conflicted copy|\.sync-conflict-|\(conflict|_conf\(", re.IGNORECASE)
 
 
 def identity(agent: str) -> str:
@@ -155,9 +129,29 @@ def log_day(agent: str, day: datetime.date) -> str:
     return f"{agent}/log/{day:%Y-%m}/{day:%Y-%m-%d}.jsonl"
 
 
+def alerts(day: datetime.date) -> str:
+    """The record of what the operator was told unasked in one month."""
+    return f"_alerts/{day:%Y-%m}.jsonl"
+
+
 def runs(agent: str) -> str:
     """The folder of an agent's transcripts, with its slash."""
     return f"{agent}/runs/"
+
+
+def schedules(agent: str) -> str:
+    """The folder of an agent's schedules, with its slash."""
+    return f"{agent}/schedules/"
+
+
+def schedule(agent: str, name: str) -> str:
+    """One schedule."""
+    return f"{agent}/schedules/{name}.md"
+
+
+def schedule_state(agent: str, name: str) -> str:
+    """What is remembered of one schedule."""
+    return f"_schedules/{agent}/{name}.json"
 
 
 def open_run(run_id: str) -> str:
@@ -189,6 +183,43 @@ def run_key(agent: str, name: str) -> str:
 def note_versions(agent: str, name: str) -> str:
     """The folder of a note's former texts, with its slash."""
     return f"{agent}/memory/.versions/{name.removesuffix('.md')}/"
+
+
+def is_version(path: str) -> bool:
+    """Whether a document is a former text of a note, or the record of a change."""
+    return "/memory/.versions/" in path
+
+
+def memory_changes(agent: str) -> str:
+    """The folder with a record of each change to an agent's notes, with its slash."""
+    return f"{agent}/memory/.versions/changes/"
+
+
+def dreams(agent: str) -> str:
+    """The folder of an agent's dreams, with its slash."""
+    return f"{agent}/dreams/"
+
+
+def dream(agent: str, dream_id: str, name: str = "") -> str:
+    """A document of one dream; without `name` its folder, with its slash."""
+    return f"{agent}/dreams/{dream_id}/{name}"
+
+
+def raw(agent: str) -> str:
+    """The folder of the sources of an agent's wiki, with its slash."""
+    return f"{agent}/raw/"
+
+
+def raw_sidecar(source: str) -> str:
+    """What is known of the source at a path below `raw/`: its hash, and its text where it is none itself."""
+    return f"{source}.source.md"
+
+
+def versions(folder: str, file: str) -> str:
+    """The folder of the former texts of a file below `folder`, which has its slash, as this has."""
+    folder_of, _, name = file.rpartition("/")
+    stem = name.rpartition(".")[0] or name
+    return f"{folder}.versions/{folder_of}/{stem}/".replace("//", "/")
 
 
 def goal(home: str) -> str:
@@ -244,14 +275,23 @@ def is_index(name: str) -> bool:
 
 
 def is_note(file: str) -> bool:
-    """Whether a file below `memory/` or `wiki/` is a note or page: not an index, hidden or in a private folder."""
-    if "/" not in file:
-        return file.endswith(".md") and not file.startswith(".") and not is_index(file)
+    """Whether a file below `memory/` or `wiki/` is a note or page: not an index, hidden or in a private folder.
+
+    The copy that a sync tool makes of a conflict is none, so that nothing is loaded twice.
+    """
     folder, _, name = file.rpartition("/")
-    return name.endswith(".md") and not name.startswith(".") and not is_index(name) and not _is_private(folder)
+    if not name.endswith(".md") or name.startswith(".") or is_index(name) or (folder and is_private(folder)):
+        return False
+    return not is_conflict_copy(name)
 
 
-def _is_private(folder: str) -> bool:
+def is_conflict_copy(name: str) -> bool:
+    """Whether a sync tool made a file of that name because two machines had written it."""
+    return _CONFLICT_COPY.search(name) is not None
+
+
+def is_private(folder: str) -> bool:
+    """Whether nothing below a folder is the operator's to name: hidden, or begun with `_`."""
     return any(part.startswith((".", "_")) or part == "node_modules" for part in folder.split("/"))
 
 
@@ -271,101 +311,4 @@ def agents(paths: Iterable[str]) -> tuple[str, ...]:
 def hosts(name: str) -> tuple[str, ...]:
     """The folders of which `name` would be an own folder or stand in one, were they agents."""
     parts = name.split("/")
-    return tuple("/".join(parts[:i]) for i in range(1, len(parts)) if parts[i] in _OWN_FOLDERS)
-
-
-@dataclass(frozen=True, slots=True)
-class _Folder:
-    """What the files of a folder are: `kind` those that end in .md, `files` those with a meaning of their own."""
-
-    agent: str
-    kind: Kind = Kind.OTHER
-    below: str = ""
-    files: Mapping[str, Kind] = field(default_factory=dict)
-
-
-_SETTINGS = dict.fromkeys(SETTINGS_FILES, Kind.SETTINGS)
-_AGENT_FILES = {**_SETTINGS, "goal.md": Kind.GOAL}
-_PROJECT_FILES = {"judges.md": Kind.SETTINGS, "policy.md": Kind.SETTINGS, "goal.md": Kind.GOAL}
-_AGENT_FOLDERS = {
-    "memory": Kind.NOTE,
-    "wiki": Kind.WIKI,
-    "persona": Kind.PERSONA,
-    "journal": Kind.JOURNAL,
-    "log": Kind.LOG,
-    "runs": Kind.RUN,
-    "evals": Kind.EVAL,
-    "goal_archive": Kind.ARCHIVE,
-    "conversations": Kind.CONVERSATION,
-}
-_SHARED_FOLDERS = {"memory": Kind.NOTE, "wiki": Kind.WIKI, "policy": Kind.POLICY}
-
-
-class Layout:
-    """Tells what each document is, given which folders are agents."""
-
-    def __init__(self, agents: Iterable[str]) -> None:
-        self.agents = tuple(agents)
-        self._agents = frozenset(self.agents)
-        self._projects = {agent.rpartition("/agents/")[0] for agent in self.agents if _stands_in(agent, "agents")}
-        self._folders: dict[str, _Folder] = {}
-
-    def place(self, path: str) -> Place:
-        """Where a document stands."""
-        path_of_folder, _, name = path.rpartition("/")
-        folder = self._folders.get(path_of_folder)
-        if folder is None:
-            folder = self._folders[path_of_folder] = self._folder(path_of_folder)
-        return Place(_kind(folder, name), folder.agent, folder.below + name)
-
-    def _folder(self, path: str) -> _Folder:
-        parts = path.split("/") if path else []
-        depth = next((i for i in range(len(parts), 0, -1) if "/".join(parts[:i]) in self._agents), 0)
-        agent, inner = "/".join(parts[:depth]), parts[depth:]
-        if _is_private(path):
-            return _Folder(agent)
-        if not inner:
-            return _Folder(agent, files=_AGENT_FILES if agent else {"policy.md": Kind.SETTINGS})
-        if agent and inner[0] in _OWN_FOLDERS:
-            if inner[0] == "dreams":  # dreams/<id>/memory
-                inner = inner[2:] or inner
-            return _inside(agent, inner, _AGENT_FOLDERS)
-        if agent and inner[0].startswith("memory.archived-"):  # where a dream that was applied left the notes before it
-            return _Folder(agent, Kind.ARCHIVE, "/".join(inner[1:]) + "/" if inner[1:] else "")
-        rest = _shared(inner)
-        if rest:
-            return _inside("", rest, _SHARED_FOLDERS)
-        if path in self._projects or _stands_in(path, "projects"):
-            return _Folder(agent, files=_PROJECT_FILES)
-        return _Folder(agent, files=_SETTINGS if _stands_in(path, "roles") else {})
-
-
-def _shared(parts: list[str]) -> list[str]:
-    """The parts from the first folder of shared documents on; what stands in `roles` and the like is a name."""
-    position = 0
-    while position < len(parts):
-        if parts[position] in _SHARED_FOLDERS:
-            return parts[position:]
-        position += 2 if parts[position] in ("roles", "projects", "agents") else 1
-    return []
-
-
-def _kind(folder: _Folder, name: str) -> Kind:
-    if name.startswith("."):
-        return Kind.OTHER
-    if not name.endswith(".md"):
-        return folder.kind if folder.kind in (Kind.LOG, Kind.RUN) else Kind.OTHER
-    if folder.kind in (Kind.NOTE, Kind.WIKI) and is_index(name):
-        return Kind.INDEX
-    return folder.files.get(name, folder.kind)
-
-
-def _inside(agent: str, inner: list[str], kinds: Mapping[str, Kind]) -> _Folder:
-    kind = kinds.get(inner[0], Kind.OTHER)
-    below = "/".join(inner[1:])
-    return _Folder(agent, kind, f"{below}/" if below and kind in (Kind.NOTE, Kind.WIKI) else "")
-
-
-def _stands_in(folder: str, of: str) -> bool:
-    """Whether a folder stands directly in one that is called `of`."""
-    return folder.split("/")[-2:-1] == [of]
+    return tuple("/".join(parts[:i]) for i in range(1, len(parts)) if parts[i] in OWN_FOLDERS)

@@ -41,11 +41,23 @@ class Note:
     supersedes: tuple[str, ...]
     sources: tuple[str, ...]
     tags: tuple[str, ...]
+    accepted: bool
+    """Whether the operator has accepted what a tool said."""
     body: str
 
+    @property
+    def held(self) -> bool:
+        """Whether it waits for the operator: what a tool said is loaded only when it is accepted."""
+        return self.provenance == "tool" and not self.accepted
+
+    @property
+    def hidden(self) -> bool:
+        """Whether it is not loaded, whatever the day: archived, superseded or held."""
+        return self.archived or bool(self.superseded_by) or self.held
+
     def is_current(self, today: datetime.date) -> bool:
-        """Whether it may be loaded: neither archived, superseded nor expired."""
-        return not (self.archived or self.superseded_by or (self.expires is not None and self.expires < today))
+        """Whether it may be loaded: neither hidden nor expired."""
+        return not (self.hidden or (self.expires is not None and self.expires < today))
 
 
 def read(document: Document, file: str) -> Note:
@@ -68,6 +80,7 @@ def read(document: Document, file: str) -> Note:
         supersedes=tuple(dict.fromkeys((*texts(meta.get("supersedes")), *texts(meta.get("supersedes_list"))))),
         sources=texts(meta.get("sources")),
         tags=texts(meta.get("tags")),
+        accepted=meta.get("accepted") not in (None, "", False),
         body=document.body.strip(),
     )
 

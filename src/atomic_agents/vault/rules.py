@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Literal, NamedTuple, TypeGuard
 
+from atomic_agents.core.document import same
 from atomic_agents.core.values import Severity, near, parse_date
 
 RuleKind = Literal["text", "integer", "number", "money", "boolean", "choice", "date", "list", "table", "map", "any"]
@@ -102,6 +103,25 @@ def _check_mapping(value: object, rule: Rule, at: tuple[str, ...]) -> Iterator[F
             meant = near(str(key), rule.keys or ())
             hint = f"write {meant[0]}" if meant else f"take {key} away, or see docs/reference/settings.md"
             yield Finding((*at, str(key)), f"{'.'.join((*at, str(key)))} is not a setting", hint)
+
+
+def differences(stated: object, value: object, at: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Where a text and the front matter differ; a text that leaves something out does not."""
+    if isinstance(stated, dict) and isinstance(value, dict):
+        for key, inner in stated.items():
+            yield from differences(inner, value.get(key), (*at, str(key)))
+    elif stated != [] and not same(_normal(stated), _normal(value)):
+        yield at
+
+
+def _normal(value: object) -> object:
+    if isinstance(value, list):
+        return [_normal(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _normal(item) for key, item in value.items()}
+    if isinstance(value, float | int | Decimal) and not isinstance(value, bool):
+        return Decimal(str(value)).normalize()
+    return value
 
 
 def _shown(value: object) -> str:

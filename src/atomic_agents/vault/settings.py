@@ -10,20 +10,20 @@ from decimal import Decimal
 
 from atomic_agents._schema import CURRENT_SCHEMA_VERSION
 from atomic_agents.core import frontmatter
-from atomic_agents.core.document import Document, same
+from atomic_agents.core.document import Document
 from atomic_agents.core.errors import DocumentUnreadable
 from atomic_agents.core.values import Problem, Usd
-from atomic_agents.vault import v1_settings
-from atomic_agents.vault.rules import ANY, BOOLEAN, MONEY, TEXT, TEXTS, Finding, Rule, check
+from atomic_agents.vault import authority, channels, grants, v1_settings
+from atomic_agents.vault.rules import BOOLEAN, MONEY, TEXT, TEXTS, Finding, Rule, check, differences
 
 CAP_ACTIONS = ("skip", "fallback", "alert")
 UNKNOWN_PRICES = ("block", "assume-max", "free")
 """What holds where nobody knows a model's price, the strictest first."""
-TOOL_CLASSES = ("read_only", "reversible_write", "external_side_effect", "high_risk")
-_EXPLICIT = 2
+TOOL_CLASSES = authority.TOOL_CLASSES
+EXPLICIT = 2
+"""From this version on, settings stand in front matter."""
 _Path = tuple[str, ...]
 _TOKENS = Rule("integer", least=1)
-_ALLOW_DENY = Rule("table", keys={"allow": TEXTS, "deny": TEXTS})
 _GUARDRAILS = Rule(
     "table",
     keys={
@@ -33,14 +33,13 @@ _GUARDRAILS = Rule(
         "daily_cap_action": Rule("choice", choices=CAP_ACTIONS),
         "monthly_cap_action": Rule("choice", choices=CAP_ACTIONS),
         "warning_thresholds": Rule("list", items=Rule("number", least=0, most=1)),
-        "alert_channel": Rule("choice", choices=("log_only", "journal", "telegram", "email")),
+        "alert_channel": Rule("choice", choices=channels.CHOICES),
         "unknown_price": Rule("choice", choices=UNKNOWN_PRICES),
     },
 )
 _POLICY = {
     "cost_caps": Rule("table", keys={"daily_usd": MONEY, "monthly_usd": MONEY}),
-    "tools": _ALLOW_DENY,
-    "mcp_servers": _ALLOW_DENY,
+    **authority.POLICY,
     "model": TEXT,
 }
 
@@ -49,11 +48,28 @@ _TOOLS = {
     "write_paths": TEXTS,
     "read_only_paths": TEXTS,
     "external_apis": TEXTS,
+    "fetch_hosts": TEXTS,
     "hard_nos": TEXTS,
     "tool_classes": Rule("map", items=Rule("choice", choices=TOOL_CLASSES)),
+    "accept_tool_notes": BOOLEAN,
 }
 
-_NOT_OURS = ("schema_version", "tags", "aliases", "cssclasses")
+_SERVER = {
+    "command": TEXT,
+    "args": TEXTS,
+    "env": Rule("map", items=TEXT),
+    "transport": Rule("choice", choices=("stdio", "http", "streamable-http")),
+    "url": TEXT,
+    "headers": Rule("map", items=TEXT),
+    "timeout_s": Rule("number", least=1, most=3600),
+    "tools": TEXTS,
+    "description": TEXT,
+}
+
+_DEPTH = {"mcp.md": 2, "judges.md": 2, "mandates.md": 2, "policy.md": 4}
+"""How deep the keys are whose lines are told, where that is deeper than the outermost."""
+
+NOT_OURS = ("schema_version", "tags", "aliases", "cssclasses")
 """Front matter that is no setting: the version, and the properties that Obsidian gives any document."""
 
 RULES: Mapping[str, Mapping[str, Rule]] = {
@@ -71,40 +87,9 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
     "tools.md": _TOOLS,
     "tools.override.md": _TOOLS,
     "roster.md": {"delegate_to": TEXTS},
-    "mcp.md": {
-        "allowed_commands": TEXTS,
-        "servers": Rule(
-            "map",
-            items=Rule(
-                "table",
-                keys={
-                    "command": TEXT,
-                    "args": TEXTS,
-                    "env": Rule("map", items=TEXT),
-                    "transport": Rule("choice", choices=("stdio",)),
-                    "description": TEXT,
-                },
-            ),
-        ),
-    },
-    "judges.md": {
-        "backend": TEXT,
-        "model": TEXT,
-        "timeout_ms": Rule("integer", least=1),
-        "budget": Rule("map", items=MONEY),
-        "class_policy": Rule(
-            "map", items=Rule("choice", choices=("bypass", "allow_with_audit", "judge_required", "escalate"))
-        ),
-        "failure_policy": Rule("map", items=ANY),
-        "escalation": Rule("map", items=ANY),
-        "audit": Rule("map", items=ANY),
-        "mandates": Rule("map", items=ANY),
-        "judge_captures": BOOLEAN,
-        "read_audit_mode": TEXT,
-        "specialist_composition": ANY,
-        "validation": TEXT,
-    },
-    "mandates.md": {"meta": Rule("map", items=ANY), "mandates": Rule("map", items=Rule("map", items=ANY))},
+    "mcp.md": {"allowed_commands": TEXTS, "servers": Rule("map", items=Rule("table", keys=_SERVER))},
+    "judges.md": authority.JUDGES,
+    "mandates.md": grants.MANDATES,
     "serve.md": {
         "identity_header": TEXT,
         "bind_host": TEXT,
@@ -114,7 +99,13 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "idempotency_header": TEXT,
         "identity_is_perimeter_verified": BOOLEAN,
     },
-    "policy.md": {**_POLICY, "cost_guardrails": _GUARDRAILS, "agents": Rule("map", items=Rule("table", keys=_POLICY))},
+    "policy.md": {
+        **_POLICY,
+        "groups": authority.GROUPS,
+        "cost_guardrails": _GUARDRAILS,
+        "alerts": Rule("table", keys=channels.RULES),
+        "agents": Rule("map", items=Rule("table", keys=_POLICY)),
+    },
 }
 
 
@@ -122,8 +113,8 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
 class Settings:
     """What one settings file says.
 
-    `values` holds the keys that are stated and right; `lines` the file line of each top-level key; `version` is 1 for
-    the published sections and 2 for front matter.
+    `values` holds the keys that are stated and right; `lines` the file line of each top-level key, and of keys below
+    some by their path with dots; `version` is 1 for the published sections and 2 for front matter.
     """
 
     name: str
@@ -143,10 +134,10 @@ def version_of(document: Document) -> int:
 def read(name: str, document: Document) -> Settings:
     """Read a settings document of either version; problems are returned, never raised."""
     version = version_of(document)
-    if version < _EXPLICIT:
+    if version < EXPLICIT:
         return _read_sections(name, document)
-    values = {key: value for key, value in document.meta.items() if key not in _NOT_OURS}
-    lines = {key: document.line_of(key) for key in values}
+    values = {key: value for key, value in document.meta.items() if key not in NOT_OURS}
+    lines = {".".join(at): document.line_of(*at) for at in _places(values, _DEPTH.get(name, 1))}
     if version > CURRENT_SCHEMA_VERSION:
         message = f"is at v{version}, and this package reads up to v{CURRENT_SCHEMA_VERSION}"
         hint = "pip install --upgrade atomic-agents-stack"
@@ -162,6 +153,13 @@ def read(name: str, document: Document) -> Settings:
     return Settings(name, document.path, version, _right(values, findings), lines, tuple(problems))
 
 
+def _places(values: Mapping[str, object], depth: int) -> Iterator[_Path]:
+    for key, value in values.items():
+        yield (str(key),)
+        if depth > 1 and isinstance(value, dict):
+            yield from ((str(key), *at) for at in _places(value, depth - 1))
+
+
 def _read_sections(name: str, document: Document) -> Settings:
     stated = v1_settings.read(name, document.body, document.body_line)
     problems = [Problem(document.path, line, message, hint) for line, message, hint in stated.problems]
@@ -173,6 +171,12 @@ def _read_sections(name: str, document: Document) -> Settings:
 
 def _misplaced(name: str, document: Document) -> Iterator[Problem]:
     """Settings in front matter that does not say it is at v2, so that they are not read."""
+    if not document.has_front_matter and document.body.lstrip("\r\n").startswith("schema_version:"):
+        message = "schema_version: stands without a line of --- above it, so it is not read"
+        yield Problem(
+            document.path, 1, message, f"write --- above line 1 of {document.path}, and below its last setting"
+        )
+        return
     stated = document.meta.get("schema_version")
     line = document.line_of("schema_version")
     if "schema_version" in document.meta and (isinstance(stated, bool) or not isinstance(stated, int)):
@@ -189,7 +193,7 @@ def _contradictions(name: str, document: Document, values: Mapping[str, object])
     """What the text states otherwise than the front matter; both lines are named."""
     stated = v1_settings.read(name, document.body, document.body_line)
     for key, value in stated.values.items():
-        for at in _differences(value, values.get(key), (key,)):
+        for at in differences(value, values.get(key), (key,)):
             there = (
                 f"{document.path}:{document.line_of(*at)}" if key in values else f"the front matter of {document.path}"
             )
@@ -197,15 +201,6 @@ def _contradictions(name: str, document: Document, values: Mapping[str, object])
             message = f"the text states another {said} than {there}, and only the front matter is read"
             hint = f"say it once: change {said} in the front matter, and take it out of the text"
             yield Problem(document.path, stated.line_of(*at), message, hint)
-
-
-def _differences(stated: object, value: object, at: _Path) -> Iterator[_Path]:
-    """Where a text and the front matter differ; a text that leaves something out does not."""
-    if isinstance(stated, dict) and isinstance(value, dict):
-        for key, inner in stated.items():
-            yield from _differences(inner, value.get(key), (*at, str(key)))
-    elif stated != [] and not same(_normal(stated), _normal(value)):
-        yield at
 
 
 def unreadable(name: str, error: DocumentUnreadable) -> Settings:
@@ -216,8 +211,14 @@ def unreadable(name: str, error: DocumentUnreadable) -> Settings:
 
 
 def _findings(name: str, values: Mapping[str, object]) -> Iterator[tuple[_Path, Finding]]:
-    for finding in check(dict(values), Rule("table", keys=RULES[name])):
-        yield finding.at, finding
+    found = list(check(dict(values), Rule("table", keys=RULES[name])))
+    if name == "policy.md" and not any(finding.at[:1] == ("alerts",) for finding in found):
+        found += channels.findings(values.get("alerts"))
+    if name in ("policy.md", "judges.md"):
+        found += authority.findings(name, values)
+    if name == "mandates.md":
+        found += grants.findings(values)
+    yield from ((finding.at, finding) for finding in found)
     guardrails = values.get("cost_guardrails")
     if name == "model.md" and isinstance(guardrails, dict) and "fallback_model" not in values:
         for key in ("daily_cap_action", "monthly_cap_action"):
@@ -237,16 +238,6 @@ def _right(values: Mapping[str, object], findings: list[tuple[_Path, Finding]]) 
     return {key: value for key, value in values.items() if key not in broken}
 
 
-def _normal(value: object) -> object:
-    if isinstance(value, list):
-        return [_normal(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _normal(item) for key, item in value.items()}
-    if isinstance(value, float | int | Decimal) and not isinstance(value, bool):
-        return Decimal(str(value)).normalize()
-    return value
-
-
 @dataclass(frozen=True, slots=True)
 class CostGuardrails:
     """Spending limits in USD; None is no limit of that kind, 0 freezes."""
@@ -257,8 +248,20 @@ class CostGuardrails:
     daily_action: str = "skip"
     monthly_action: str = "alert"
     warning_thresholds: tuple[float, ...] = (0.5, 0.8)
-    alert_channel: str = "log_only"
+    alert_channel: str = ""
+    """Where alerts go, one of `channels.CHOICES`; "" is every channel there is."""
     unknown_price: str = UNKNOWN_PRICES[0]
+
+    @property
+    def capped(self) -> bool:
+        """Whether they limit anything."""
+        return self.enabled and not (self.daily_cap is None and self.monthly_cap is None)
+
+
+def unknown_price(own: CostGuardrails, shared: CostGuardrails) -> str:
+    """What holds where nobody knows a model's price: the strictest that an agent and the vault say."""
+    stated = [own.unknown_price, *([shared.unknown_price] if shared.enabled else [])]
+    return min(stated, key=UNKNOWN_PRICES.index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +287,8 @@ class ToolSettings:
     external_apis: tuple[str, ...] = ()
     hard_nos: tuple[str, ...] = ()
     classes: Mapping[str, str] | None = None
+    accept_tool_notes: bool = False
+    fetch_hosts: tuple[str, ...] = ()
 
     def extended(self, by: "ToolSettings") -> "ToolSettings":
         """A role's settings and what an instance adds to them; only a class can be stated anew."""
@@ -292,8 +297,10 @@ class ToolSettings:
             write_paths=self.write_paths + by.write_paths,
             read_only_paths=self.read_only_paths + by.read_only_paths,
             external_apis=self.external_apis + by.external_apis,
+            fetch_hosts=self.fetch_hosts + by.fetch_hosts,
             hard_nos=self.hard_nos + by.hard_nos,
             classes={**(self.classes or {}), **(by.classes or {})},
+            accept_tool_notes=self.accept_tool_notes or by.accept_tool_notes,
         )
 
 
@@ -344,8 +351,10 @@ def tool_settings(settings: Settings | None) -> ToolSettings:
         write_paths=_texts(values, "write_paths"),
         read_only_paths=_texts(values, "read_only_paths"),
         external_apis=_texts(values, "external_apis"),
+        fetch_hosts=_texts(values, "fetch_hosts"),
         hard_nos=_texts(values, "hard_nos"),
         classes={str(key): str(value) for key, value in classes.items()} if isinstance(classes, dict) else {},
+        accept_tool_notes=values.get("accept_tool_notes") is True,
     )
 
 
@@ -360,7 +369,7 @@ def _guardrails(found: object) -> CostGuardrails:
         daily_action=str(found.get("daily_cap_action", "skip")),
         monthly_action=str(found.get("monthly_cap_action", "alert")),
         warning_thresholds=tuple(float(item) for item in thresholds),
-        alert_channel=str(found.get("alert_channel", "log_only")),
+        alert_channel=str(found.get("alert_channel", "")),
         unknown_price=str(found.get("unknown_price", UNKNOWN_PRICES[0])),
     )
 

@@ -255,7 +255,10 @@ def _read_judges(stated: Stated, found: list[Section], blocks: list[Fence]) -> N
             _set_judge_keys(stated, values)
     for block in blocks:
         if block.tag in ("yaml", "yml"):
-            _set_judge_keys(stated, _yaml(stated, block, "the block does not parse"))
+            values = _yaml(stated, block, "the block does not parse")
+            _set_judge_keys(stated, values)
+            for key, (value, _) in values.items():
+                _below(stated, block, (key,), value)
 
 
 def _set_judge_keys(stated: Stated, values: Mapping[str, tuple[object, int]]) -> None:
@@ -322,6 +325,14 @@ def _read_policy(stated: Stated, found: list[Section], blocks: list[Fence]) -> N
         block = Fence("yaml", first, text)
     for key, (value, line) in _yaml(stated, block, "the policy does not parse, so it would not hold").items():
         stated.set(key, value, line)
+        _below(stated, block, (key,), value)
+
+
+def _below(stated: Stated, block: Fence, at: tuple[str, ...], value: object) -> None:
+    """The lines of the keys below one."""
+    for key, inner in value.items() if isinstance(value, dict) else ():
+        stated.lines[".".join((*at, str(key)))] = _line_in(block, *at, str(key))
+        _below(stated, block, (*at, str(key)), inner)
 
 
 _READERS: Mapping[str, Callable[[Stated, list[Section], list[Fence]], None]] = {

@@ -12,7 +12,7 @@ from atomic_agents.core.store import Entry, Store
 from atomic_agents.core.values import Problem, is_agent_name, near, parse_date
 from atomic_agents.vault import layout, settings, shared
 from atomic_agents.vault.cascade import SHARED_FILES, Cascade, candidate
-from atomic_agents.vault.layout import Kind, Layout, Place
+from atomic_agents.vault.kinds import Kind, Layout, Place
 from atomic_agents.vault.persona import Persona
 from atomic_agents.vault.settings import ModelSettings, Settings, ToolSettings
 
@@ -66,11 +66,14 @@ class AgentSettings:
     tools: ToolSettings
     others: tuple[Problem, ...] = ()
     """What is wrong between files: the persona's link, the role."""
+    inherited: tuple[Settings, ...] = ()
+    """The `judges.md` and `mandates.md` of the vault and of the project, which hold next to the agent's own."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """All of them, in order of file."""
-        return (*(problem for found in self.files.values() for problem in found.problems), *self.others)
+        files = (*self.files.values(), *self.inherited)
+        return (*(problem for found in files for problem in found.problems), *self.others)
 
     @property
     def version(self) -> int:
@@ -150,7 +153,8 @@ class Vault:
             tools = tools.extended(settings.tool_settings(override))
         others = (*shared.problems(self.store, agent.name), *self._role_problems(agent, files))
         model = settings.model_settings(files.get("model.md"))
-        return AgentSettings(files, settings.under_policy(model, files.get("policy.md"), agent.name), tools, others)
+        under = settings.under_policy(model, files.get("policy.md"), agent.name)
+        return AgentSettings(files, under, tools, others, tuple(self._inherited(agent, files)))
 
     def settings_of(self, path: str, name: str) -> Settings | None:
         """One settings file."""
@@ -202,6 +206,15 @@ class Vault:
             if day is not None:
                 days.append((day, entry.path))
         return sorted(days, reverse=True)
+
+    def _inherited(self, agent: Agent, files: Mapping[str, Settings]) -> Iterator[Settings]:
+        known = {found.path for found in files.values()}
+        homes = ("", agent.cascade.project_home) if agent.cascade else ("",)
+        for name in ("judges.md", "mandates.md"):
+            for path in (layout.settings(home, name) for home in homes):
+                found = None if path in known else self.settings_of(path, name)
+                if found is not None:
+                    yield found
 
     def _is_agent(self, name: str) -> bool:
         return any(self.store.read(path) for path in (layout.identity(name), layout.persona_link(name)))

@@ -7,7 +7,7 @@ typed front matter above the prose they had, byte for byte.
 from atomic_agents.core.errors import SettingsInvalid
 from atomic_agents.migration.unit import MigratableUnit
 from atomic_agents.vault import note, settings
-from atomic_agents.vault.layout import Kind
+from atomic_agents.vault.kinds import Kind
 
 FROM_VERSION = 1
 TO_VERSION = 2

@@ -1,0 +1,1 @@
+"""What agents do without a person at the door: their schedules."""

@@ -1,0 +1,191 @@
+"""The operator's inbox: what agents wait for, the answers, and the runs that go on once there is one."""
+
+import datetime
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from atomic_agents.core.change import Change, ChangeSet, Delete, Put
+from atomic_agents.core.document import Document
+from atomic_agents.core.errors import AtomicAgentsError, Conflict, DocumentMissing, UsageError
+from atomic_agents.core.values import near
+from atomic_agents.guard import approvals
+from atomic_agents.guard.approvals import Decision, Reply
+from atomic_agents.operations import finishing
+from atomic_agents.operations.grants import operator
+from atomic_agents.operations.workspace import Workspace
+from atomic_agents.runtime.runner import Result
+from atomic_agents.vault import hands
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A request as its document has it; `state` also says `expired`, and `waits` whether a run still does."""
+
+    id: str
+    agent: str
+    run_id: str
+    tool: str
+    kind: str
+    path: str
+    asked: str
+    expires: datetime.datetime | None
+    reply: Reply
+    document: Document
+    waits: bool
+    expired: bool = False
+
+    @property
+    def state(self) -> str:
+        """What it is now, in one word."""
+        return "expired" if self.expired and self.waits else self.reply.decision
+
+    @property
+    def answered(self) -> bool:
+        """Whether a run can go on: there is an answer, or there can be none any more."""
+        return self.waits and (self.expired or self.reply.decision in ("approved", "denied", "revised"))
+
+    @property
+    def why(self) -> str:
+        """The reason for asking, with the line of the rule."""
+        return approvals.reason(self.document)
+
+    @property
+    def arguments(self) -> Mapping[str, object]:
+        """What the document says it would be called with."""
+        return approvals.proposed(self.document)
+
+
+def inbox(workspace: Workspace) -> list[Item]:
+    """What waits for the operator, the oldest first."""
+    workspace.require()
+    return sorted(_waiting(workspace), key=lambda item: (item.asked, item.id))
+
+
+def everything(workspace: Workspace) -> list[Item]:
+    """Every request there is a document of, the oldest first."""
+    workspace.require()
+    waiting = {item.path for item in _waiting(workspace)}
+    found = []
+    for agent in workspace.vault.survey().agents:
+        for path in workspace.store.paths(hands.approvals(agent)):
+            item = _item(workspace, path, agent, waits=path in waiting) if path.endswith(".md") else None
+            found += [item] if item else []
+    return sorted(found, key=lambda item: (item.asked, item.id))
+
+
+def find(workspace: Workspace, selector: str) -> Item:
+    """One request by its id or by a part of it that no other has; "" is the only one that waits.
+
+    Raises:
+        DocumentMissing: there is none.
+        UsageError: more than one is meant.
+    """
+    items = inbox(workspace)
+    found = [item for item in items if selector in item.id] or [
+        item for item in everything(workspace) if selector and selector in item.id
+    ]
+    if not found:
+        meant = near(selector, [item.id for item in items])
+        hint = f"atomic-agents approvals show {meant[0]}" if meant else "atomic-agents approvals list --all"
+        raise DocumentMissing(f"no request is called {selector}" if selector else "nothing waits for you", hint=hint)
+    if len(found) > 1:
+        hint = "\n".join(f"atomic-agents approvals show {item.id}" for item in found[:5])
+        raise UsageError(f"{len(found)} requests are meant", hint=hint)
+    return found[0]
+
+
+def answer(
+    workspace: Workspace, item: Item, decision: Decision, *, by: str = "", note: str = "",
+    arguments: Mapping[str, object] | None = None,
+) -> ChangeSet:  # fmt: skip
+    """The change set that writes an answer into a request; who applies it second is refused.
+
+    Raises:
+        Conflict: it is answered already, or nobody waits for the answer any more.
+    """
+    show = f"atomic-agents approvals show {item.id}"
+    if not item.waits or item.reply.decision not in ("pending", "unclear"):
+        raise Conflict(f"{item.id} is {item.state} already", hint=show)
+    if item.expired:
+        raise Conflict(f"{item.id} expired at {item.expires:%Y-%m-%d %H:%M}", hint=show)
+    data = approvals.answered(
+        item.document, decision, by=by or operator(), note=note, at=workspace.clock(), arguments=arguments
+    )
+    blob = workspace.store.read(item.path)
+    revision = blob.revision if blob and blob.data == item.document.data else "changed"
+    return ChangeSet(f"{item.id} is {decision}", (Put(item.path, data, expect=revision),))
+
+
+def go_on(workspace: Workspace, item: Item, *, on_text: Say, on_notice: Say) -> Result:
+    """Finish the run that waited for an answer; it ends as `finishing.resume` says."""
+    return finishing.resume(workspace, item.run_id, finishing.Wish(), on_text=on_text, on_notice=on_notice)
+
+
+def meet_answers(workspace: Workspace, on_notice: Say) -> list[Result]:
+    """Let every run go on whose request was answered in its document, or has expired; what fails is said.
+
+    A run that asked several things goes on with the first answer, and waits again for the next.
+    """
+    results: list[Result] = []
+    met: set[str] = set()
+    for item in inbox(workspace):
+        if not item.answered or item.run_id in met:
+            continue
+        met.add(item.run_id)
+        on_notice(f"{item.id} is {item.state}; {item.run_id} of {item.agent} goes on")
+        try:
+            results.append(go_on(workspace, item, on_text=lambda _text: None, on_notice=on_notice))
+        except AtomicAgentsError as error:
+            on_notice(f"{item.run_id} cannot go on: {error.message}")
+            _forget(workspace, item, error)
+    return results
+
+
+def _forget(workspace: Workspace, item: Item, error: AtomicAgentsError) -> None:
+    """Take what nobody waits for out of the inbox: its run has ended, or is gone."""
+    if error.code in ("resume-refused", "document-missing", "agent-missing"):
+        path = hands.waiting(item.id)
+        changes: list[Change] = [Delete(path)] if workspace.store.read(path) else []
+        data = approvals.settled(item.document, f"nothing: {error.message}", workspace.clock())
+        changes.append(Put(item.path, data))
+        workspace.store.apply(ChangeSet(f"{item.id}: nobody waits for it", tuple(changes)))
+
+
+def _waiting(workspace: Workspace) -> Iterator[Item]:
+    for pointer in list(workspace.store.paths(hands.WAITING)):
+        blob = workspace.store.read(pointer)
+        try:
+            found = json.loads(blob.data) if blob else {}
+        except ValueError:
+            found = {}
+        agent, path = str(found.get("agent", "")), str(found.get("path", ""))
+        if path.startswith(hands.approvals(agent)) and (item := _item(workspace, path, agent, waits=True)):
+            yield item
+
+
+def _item(workspace: Workspace, path: str, agent: str, *, waits: bool) -> Item | None:
+    try:
+        document = workspace.vault.document(path)
+    except AtomicAgentsError:
+        return None
+    if document is None or document.meta.get("type") != "escalation":
+        return None
+    meta = document.meta
+    expires = _moment(meta.get("expires_at"))
+    return Item(
+        PurePosixPath(path).stem, agent, str(meta.get("parent_run_id", "")), str(meta.get("tool", "")),
+        str(meta.get("action_class", "")), path, str(meta.get("escalated_at", "")), expires, approvals.reply(document),
+        document, waits, expires is not None and workspace.clock() >= expires,
+    )  # fmt: skip
+
+
+def _moment(value: object) -> datetime.datetime | None:
+    try:
+        found = datetime.datetime.fromisoformat(str(value)) if value is not None else None
+    except ValueError:
+        return None
+    return found.replace(tzinfo=datetime.UTC) if found and found.tzinfo is None else found

@@ -1,0 +1,145 @@
+"""The tool calls of a run: each is answered, recorded and told to the model, and none that was is called again."""
+
+import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+
+from atomic_agents.core.model import Message, ToolCall
+from atomic_agents.core.values import Usd
+from atomic_agents.guard.approvals import Approval
+from atomic_agents.memory.fence import unfenced
+from atomic_agents.memory.lifecycle import Captures
+from atomic_agents.runtime.gate import Gate, Go, Waits
+from atomic_agents.runtime.past import Heard
+from atomic_agents.runtime.states import Called, Suspended
+from atomic_agents.runtime.transcript import Transcript
+from atomic_agents.tools.builtin import READS_MEMORY, REMEMBER
+from atomic_agents.tools.results import Results
+from atomic_agents.tools.tool import Tool, ToolResult, answers
+
+_STOPPED = "the run was stopped before this was answered"
+
+
+class _Waiting(Exception):
+    """A call waits for the operator."""
+
+    def __init__(self, request: Approval) -> None:
+        super().__init__(request.id)
+        self.request = request
+
+
+@dataclass
+class Calling:
+    """Calls the tools of one run. `made` is what the log line says of the calls."""
+
+    transcript: Transcript
+    clock: Callable[[], datetime.datetime]
+    captures: Callable[[], Captures]
+    """What the run remembers, which has to know what comes from memory and what from tools."""
+    tools: tuple[Tool, ...] = ()
+    gate: Gate | None = None
+    made: list[dict[str, object]] = field(default_factory=list)
+    results: Results = field(default_factory=Results)
+    """The long results, for the tool that reads on in them."""
+
+    def call(self, calls: Sequence[ToolCall], heard: Heard | None, *, said: str, cost: Usd) -> Called | Suspended:
+        """Answer every call of an answer that said `said` and has cost `cost`, or wait for the operator.
+
+        `heard` is the answer where an earlier run has had it already. Where the run is stopped meanwhile, what has no
+        answer yet is told so in the transcript.
+        """
+        results = [self._told(result) for result in heard.results] if heard else []
+        if heard and heard.unsure:
+            results.append(self._called(heard.unsure))
+            self._settle(heard.requests.get(len(heard.results)), heard.unsure)
+        for at, result in enumerate(heard.results if heard else ()):
+            self._settle(heard.requests.get(at) if heard else None, result)
+        try:
+            for step in self._steps(calls, len(results)):
+                for result, facts in self._together(step, heard, said, cost / len(calls)):
+                    results.append(self._called(result, **facts))
+        except _Waiting as waiting:
+            return Suspended(self._requests(calls, waiting.request, said))
+        except (KeyboardInterrupt, SystemExit):
+            for call in calls[len(results) :]:
+                self._called(ToolResult(call, _STOPPED, failed=True), stopped=True)
+            raise
+        return Called(tuple(results))
+
+    def _steps(self, calls: Sequence[ToolCall], first: int) -> Iterator[list[tuple[int, ToolCall]]]:
+        """The calls from a place on, neighbours that may run side by side together, any other alone."""
+        rest = list(enumerate(calls))[first:]
+        for parallel, found in groupby(rest, lambda each: (tool := self._tool(each[1])) is not None and tool.parallel):
+            group = list(found)
+            yield from [group] if parallel else ([each] for each in group)
+
+    def _together(
+        self, step: Sequence[tuple[int, ToolCall]], heard: Heard | None, said: str, cost: Usd
+    ) -> Iterator[tuple[ToolResult, Mapping[str, object]]]:
+        """What becomes of the calls of a step, in their order.
+
+        Raises:
+            _Waiting: one of them waits for the operator; those before it have their answers.
+        """
+        ready: list[Go] = []
+        for at, call in step:
+            decided = self.gate.decide(self._tool(call), call, at, heard, said, cost) if self.gate else Go(call)
+            if isinstance(decided, Go):
+                self._say_begun(at, decided)
+                ready.append(decided)
+                continue
+            yield from self._made(ready)
+            ready = []
+            if isinstance(decided, Waits):
+                raise _Waiting(decided.request)
+            yield decided.result, decided.facts
+            self._settle(decided.request, decided.result)
+        yield from self._made(ready)
+
+    def _made(self, ready: Sequence[Go]) -> Iterator[tuple[ToolResult, Mapping[str, object]]]:
+        for go, result in zip(ready, answers(self.tools, [go.call for go in ready]), strict=True):
+            told = replace(result, text=f"{go.told}{self.results.told(result.text)}")
+            yield told, go.facts
+            self._settle(go.request, result)
+
+    def _settle(self, request: Approval | None, result: ToolResult) -> None:
+        if request and self.gate:
+            self.gate.settle(request, f"failed: {result.text}" if result.failed else f"done: {result.text}")
+
+    def _say_begun(self, at: int, go: Go) -> None:
+        """Write that a call is being made which must not be made twice, before it is."""
+        tool = self._tool(go.call)
+        if tool is not None and tool.kind != "read_only" and tool.spec.name != REMEMBER:
+            facts = {"at": at, "tool_name": go.call.name, "tool_use_id": go.call.id, **go.facts}
+            self.transcript.record("calling", self.clock(), **facts)
+
+    def _requests(self, calls: Sequence[ToolCall], first: Approval, said: str) -> tuple[Approval, ...]:
+        """What the operator is asked: about the call that waits, and about those behind it."""
+        found = [first]
+        for at, call in list(enumerate(calls))[first.at + 1 :]:
+            request = self.gate.file_ahead(self._tool(call), call, at, said) if self.gate else None
+            found += [request] if request else []
+        return tuple(found)
+
+    def _tool(self, call: ToolCall) -> Tool | None:
+        return next((tool for tool in self.tools if tool.spec.name == call.name), None)
+
+    def _called(self, result: ToolResult, **more: object) -> Message:
+        facts: dict[str, object] = {"tool_name": result.call.name, "tool_use_id": result.call.id}
+        tool = self._tool(result.call)
+        if tool is not None and tool.origin != "builtin":
+            facts |= {"class": tool.kind, "origin": tool.origin, "fingerprint": tool.fingerprint}
+        said = {key: more[key] for key in ("decision", "grant", "approval") if key in more}
+        self.made.append(facts | said | ({"error": result.text} if result.failed else {}))
+        self.transcript.record("called", self.clock(), **facts, failed=result.failed, text=result.text, **more)
+        return self._told(result)
+
+    def _told(self, result: ToolResult) -> Message:
+        """A result as the model meets it."""
+        if result.call.name in READS_MEMORY:
+            self.captures().recalled(result.text)
+        elif result.call.name != REMEMBER:
+            self.captures().told(result.text)
+        text = f"error: {unfenced(result.text)}" if result.failed else result.text
+        return Message("tool", text, call_id=result.call.id, tool_name=result.call.name)

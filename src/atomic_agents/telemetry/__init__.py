@@ -1,0 +1,1 @@
+"""Runs that have ended, as OpenTelemetry traces; an adapter that knows only the words."""

@@ -1,0 +1,86 @@
+"""An agent's own tools: each call runs the tool's code in a process that has only what the operator gave it."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+
+from atomic_agents.core.errors import PathRefused
+from atomic_agents.core.model import ToolSpec
+from atomic_agents.guard.paths import PathPolicy
+from atomic_agents.tools import process
+from atomic_agents.tools.pages import as_data
+from atomic_agents.tools.process import Job, ToolFailed
+from atomic_agents.tools.tool import Tool
+from atomic_agents.vault.settings import TOOL_CLASSES
+from atomic_agents.vault.tool_file import ToolFile
+
+DEFAULT_CLASS = "external_side_effect"
+"""The class of a tool that nobody has said anything about."""
+
+Variable = Callable[[str], str | None]
+"""The value of an environment variable, None where it is not set."""
+
+
+def tool(found: ToolFile, *, paths: PathPolicy, stated: Mapping[str, str], variable: Variable) -> Tool:
+    """A sound tool, ready to be called."""
+
+    def handle(arguments: Mapping[str, object]) -> str:
+        return as_data(found.path, call(found, arguments, paths=paths, variable=variable), provenance="tool")
+
+    return Tool(
+        ToolSpec(found.name, found.description, found.schema),
+        handle,
+        kind=kind(found, stated),
+        origin=found.path,
+        fingerprint=found.fingerprint,
+    )
+
+
+def kind(found: ToolFile, stated: Mapping[str, str]) -> str:
+    """Its class: what its own file says or `tools.md` does, the stricter where both do."""
+    said = [each for each in (found.kind, stated.get(found.name, "")) if each]
+    return max(said, key=TOOL_CLASSES.index, default=DEFAULT_CLASS)
+
+
+def call(found: ToolFile, arguments: Mapping[str, object], *, paths: PathPolicy, variable: Variable) -> str:
+    """What the tool says, as it says it.
+
+    Raises:
+        ToolFailed: it fails, or is to be given what is not there or may not be given.
+    """
+    environ = {name: variable(name) for name in found.env}
+    missing = [name for name, value in environ.items() if value is None]
+    if missing:
+        raise ToolFailed(f"{', '.join(missing)} is not set, and {found.path} asks for it")
+    read = [*_on_disk(paths, (*paths.read, *paths.write, *paths.read_only)), *paths.outside]
+    read += [_absolute(paths, path) for path in found.read_paths]
+    write = [_writable(found, paths, path) for path in found.write_paths]
+    given = {name: value for name, value in environ.items() if value is not None}
+    return process.run(Job(f"{found.name}.py", found.sources, dict(arguments), found.seconds, given, read, write))
+
+
+def _on_disk(paths: PathPolicy, granted: tuple[str, ...]) -> Iterator[str]:
+    if paths.root and os.path.isdir(paths.root):
+        yield from (os.path.join(paths.root, path) for path in granted)
+
+
+def _absolute(paths: PathPolicy, path: str) -> str:
+    try:
+        found = paths.locate(path)
+    except PathRefused as error:
+        raise ToolFailed(error.message) from error
+    return found if os.path.isabs(found) else os.path.join(paths.root, found)
+
+
+def _writable(found: ToolFile, paths: PathPolicy, path: str) -> str:
+    """A folder that the tool may write to: none with files of the operator's, from which no process can be kept."""
+    absolute = _absolute(paths, path)
+    root = os.path.realpath(paths.root)
+    real = os.path.realpath(absolute)
+    if f"{root}/".startswith(f"{real}/"):
+        raise ToolFailed(f"{found.path} may not write to {path}: that is the whole vault")
+    if real.startswith(f"{root}/"):
+        inside = real[len(root) + 1 :]
+        own = PathPolicy(read=(), write=(inside,), read_only=paths.read_only, agent=paths.agent, root=paths.root)
+        if f"{paths.agent}/".startswith(f"{inside}/") or not own.may_write(f"{inside}/x"):
+            raise ToolFailed(f"{found.path} may not write to {path}: the operator's files are there")
+    return real

@@ -1,0 +1,184 @@
+"""The application: every request is let in or refused in one place, and the server that ends without loss."""
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route as Path
+from starlette.types import ASGIApp
+
+from atomic_agents.core.errors import AtomicAgentsError, InternalError, UsageError
+from atomic_agents.operations import tokens
+from atomic_agents.operations.workspace import Workspace
+from atomic_agents.vault.tokens import Token
+from atomic_agents.web import api, limits, metrics, openai, refusals
+from atomic_agents.web.auth import Gate, Proxy
+from atomic_agents.web.contract import Call, Route, document
+from atomic_agents.web.desk import Desk
+from atomic_agents.web.limits import Bounded, Limits, Rates
+from atomic_agents.web.refusals import Refused
+
+OPEN = {"/healthz": "it is alive", "/readyz": "it takes requests"}
+_BACKLOG = 1024
+_SAFE_HEADERS = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the door asks and gives. `only` is the one agent that is served, "" all; `hosts` names of the server."""
+
+    only: str = ""
+    needs_token: bool = False
+    hosts: tuple[str, ...] = ()
+    proxy: Proxy | None = None
+    limits: Limits = field(default_factory=Limits)
+    key_header: str = "idempotency-key"
+
+
+class App:
+    """The routes and what stands before each of them."""
+
+    def __init__(self, desk: Desk, settings: Settings) -> None:
+        self._desk = desk
+        self._rates = Rates(settings.limits.rate)
+        self._gate = Gate(self._holder, settings.needs_token, settings.only, settings.hosts, settings.proxy)
+        self._routes = (*api.ROUTES, *openai.ROUTES, *self._own())
+        self._document = document(self._routes, OPEN)
+
+    def asgi(self) -> ASGIApp:
+        """The application."""
+        paths = [Path(route.path, self._endpoint(route), methods=[route.method]) for route in self._routes]
+        paths += [Path("/healthz", self._health), Path("/readyz", self._ready)]
+        return Bounded(Starlette(routes=paths, exception_handlers={HTTPException: self._nowhere, Exception: self._bug}))
+
+    def _endpoint(self, route: Route) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            try:
+                self._gate.check_place(request)
+                caller = await self._gate.admit(request)
+                self._rates.take(caller.name)
+                response = await route.act(await route.admitted(self._desk, request, caller))
+            except (Refused, AtomicAgentsError) as error:
+                refused = error if isinstance(error, Refused) else refusals.as_refused(error)
+                response = refusals.openai(refused) if route.loose else refusals.plain(refused)
+            for name, text in _SAFE_HEADERS.items():
+                response.headers.setdefault(name, text)
+            self._desk.metrics.add("http_requests_total", route=route.path, status=str(response.status_code))
+            return response
+
+        return endpoint
+
+    def _own(self) -> Sequence[Route]:
+        return (
+            Route("GET", "/openapi.json", "this document", "read", self._openapi),
+            Route("GET", "/metrics", "counters for Prometheus", "read", self._metrics),
+        )
+
+    async def _openapi(self, _call: Call) -> Response:
+        return JSONResponse(self._document)
+
+    async def _metrics(self, call: Call) -> Response:
+        names = await call.desk.read(lambda workspace: workspace.vault.survey().agents)
+        gauges = await call.desk.read(metrics.spent, tuple(name for name in names if call.caller.reaches(name)))
+        gauges[("runs_going", ())] = call.desk.going
+        return PlainTextResponse(call.desk.metrics.text(gauges), media_type="text/plain; version=0.0.4")
+
+    async def _health(self, _request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def _ready(self, _request: Request) -> Response:
+        if self._desk.draining:
+            return JSONResponse({"status": "ending"}, 503)
+        try:
+            await self._desk.read(Workspace.require)
+        except AtomicAgentsError as error:
+            return JSONResponse({"status": error.code}, 503)
+        return JSONResponse({"status": "ok"})
+
+    async def _nowhere(self, request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        found = Refused(status, "not-found", f"there is no {request.url.path}", hint="GET /openapi.json")
+        if status == 405:
+            found = Refused(405, "method-not-allowed", f"{request.url.path} takes no {request.method}")
+        headers = error.headers if isinstance(error, HTTPException) else None
+        found.headers.update(headers or {})
+        return _shaped(request, found)
+
+    async def _bug(self, request: Request, error: Exception) -> Response:
+        return _shaped(request, refusals.as_refused(InternalError(f"a bug: {type(error).__name__}: {error}")))
+
+    async def _holder(self, secret: str) -> Token | None:
+        return await self._desk.read(tokens.holder, secret)
+
+
+def _shaped(request: Request, refused: Refused) -> Response:
+    return (refusals.openai if request.url.path.startswith("/v1/") else refusals.plain)(refused)
+
+
+class _Server(uvicorn.Server):
+    """A server that takes no more runs from the moment it is told to end; told twice, it waits for none."""
+
+    def __init__(self, config: uvicorn.Config, desk: Desk) -> None:
+        super().__init__(config)
+        self._desk = desk
+        self.told = 0.0
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        """Begin to end; the signal is not raised again afterwards, since to end well is no failure."""
+        self.force_exit = self.should_exit
+        self.should_exit = self._desk.draining = True
+        self.told = self.told or time.monotonic()
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that listens there.
+
+    Raises:
+        UsageError: the port is taken, or the host is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((host, port))
+        found.listen(_BACKLOG)
+    except OSError as error:
+        found.close()
+        hint = f"see who listens there, or take another: --port {port + 1}"
+        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror or error}", hint=hint) from error
+    return found
+
+
+def serve(open_workspace: Callable[[], Workspace], settings: Settings, listening: socket.socket) -> int:
+    """Serve until told to end, then let runs end; how many would not."""
+    return asyncio.run(_serve(open_workspace, settings, listening))
+
+
+async def _serve(open_workspace: Callable[[], Workspace], settings: Settings, listening: socket.socket) -> int:
+    desk = Desk(open_workspace, settings.limits, settings.key_header)
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    config = uvicorn.Config(
+        App(desk, settings).asgi(),
+        http=limits.Protocol,
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=int(limits.HEAD_SECONDS),
+        timeout_graceful_shutdown=max(int(settings.limits.drain), 1),
+    )
+    server = _Server(config, desk)
+    await server.serve([listening])
+    return await desk.drain(0.0 if server.force_exit else server.told + settings.limits.drain - time.monotonic())

@@ -1,0 +1,184 @@
+"""What OpenAI's clients read: completions and responses, whole and in pieces."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from atomic_agents.runtime.runner import Result
+from atomic_agents.web.running import event
+
+Json = Mapping[str, object]
+
+_DONE = "data: [DONE]\n\n"
+
+
+class Shape(Protocol):
+    """One way in which an answer is told; `run_id` is that of the run, and becomes the answer's."""
+
+    run_id: str
+
+    def piece(self, text: str) -> Iterator[str]:
+        """A piece of the answer, after whatever comes before the first."""
+        ...
+
+    def end(self, result: Result, text: str) -> Iterator[str]:
+        """What closes the pieces; `text` is the whole answer."""
+        ...
+
+    def failed(self, error: Json) -> Iterator[str]:
+        """What closes them where it broke off."""
+        ...
+
+    def whole(self, result: Result, text: str) -> Json:
+        """The answer in one."""
+        ...
+
+
+@dataclass
+class Chat:
+    """A chat completion. `usage` asks for a last chunk with the tokens."""
+
+    model: str
+    usage: bool = False
+    run_id: str = ""
+    created: int = field(default_factory=lambda: int(time.time()))
+    _told: list[str] = field(default_factory=list)
+
+    def piece(self, text: str) -> Iterator[str]:
+        """A chunk; the first one says who speaks."""
+        if not self._told:
+            yield self._chunk({"role": "assistant", "content": ""})
+        self._told.append(text)
+        yield self._chunk({"content": text})
+
+    def end(self, result: Result, text: str) -> Iterator[str]:
+        """What is left of the answer, why it ends, and the tokens where they were asked for."""
+        if rest := _rest(self._told, text):
+            yield from self.piece(rest)
+        yield self._chunk({}, "stop")
+        if self.usage:
+            yield event({**self._head("chat.completion.chunk"), "choices": [], "usage": _tokens(result)})
+        yield _DONE
+
+    def failed(self, error: Json) -> Iterator[str]:
+        """An error in the stream."""
+        yield event({"error": error})
+        yield _DONE
+
+    def whole(self, result: Result, text: str) -> Json:
+        """A completion."""
+        message = {"role": "assistant", "content": text, "refusal": None}
+        choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
+        return {**self._head("chat.completion"), "choices": [choice], "usage": _tokens(result)}
+
+    def _chunk(self, delta: Json, finish: str | None = None) -> str:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
+        return event({**self._head("chat.completion.chunk"), "choices": [choice]})
+
+    def _head(self, kind: str) -> Json:
+        return {"id": self.run_id, "object": kind, "created": self.created, "model": self.model}
+
+
+@dataclass
+class Responding:
+    """A response with one message."""
+
+    model: str
+    run_id: str = ""
+    created: int = field(default_factory=lambda: int(time.time()))
+    _told: list[str] = field(default_factory=list)
+    _sent: int = 0
+
+    def piece(self, text: str) -> Iterator[str]:
+        """A delta; before the first one, what it belongs to."""
+        if not self._told:
+            yield from self._opening()
+        self._told.append(text)
+        yield self._event("response.output_text.delta", self._at | {"delta": text, "logprobs": []})
+
+    def end(self, result: Result, text: str) -> Iterator[str]:
+        """What is left, then everything once more as it is when whole."""
+        if rest := _rest(self._told, text):
+            yield from self.piece(rest)
+        elif not self._told:
+            yield from self._opening()
+        yield self._event("response.output_text.done", self._at | {"text": text, "logprobs": []})
+        yield self._event("response.content_part.done", self._at | {"part": _part(text)})
+        message = self._message(text, "completed")
+        yield self._event("response.output_item.done", {"output_index": 0, "item": message})
+        yield self._event("response.completed", {"response": self.whole(result, text)})
+
+    def failed(self, error: Json) -> Iterator[str]:
+        """A response that failed."""
+        found = {"code": "server_error", "message": error["message"]}
+        yield self._event("response.failed", {"response": self._response("failed", ()) | {"error": found}})
+
+    def whole(self, result: Result, text: str) -> Json:
+        """The response."""
+        usage = {
+            "input_tokens": result.input_tokens,
+            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+            "output_tokens": result.output_tokens,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": result.input_tokens + result.output_tokens,
+        }
+        return self._response("completed", (self._message(text, "completed"),)) | {"usage": usage}
+
+    def _opening(self) -> Iterator[str]:
+        yield self._event("response.created", {"response": self._response("in_progress", ())})
+        yield self._event("response.in_progress", {"response": self._response("in_progress", ())})
+        message = self._message(None, "in_progress")
+        yield self._event("response.output_item.added", {"output_index": 0, "item": message})
+        yield self._event("response.content_part.added", self._at | {"part": _part("")})
+
+    @property
+    def _at(self) -> dict[str, object]:
+        return {"item_id": f"msg_{self.run_id}", "output_index": 0, "content_index": 0}
+
+    def _event(self, kind: str, facts: Json) -> str:
+        self._sent += 1
+        return event({"type": kind, "sequence_number": self._sent - 1, **facts}, kind)
+
+    def _message(self, text: str | None, status: str) -> Json:
+        content = [] if text is None else [_part(text)]
+        return {
+            "id": f"msg_{self.run_id}", "type": "message", "role": "assistant", "status": status, "content": content,
+        }  # fmt: skip
+
+    def _response(self, status: str, output: tuple[Json, ...]) -> dict[str, object]:
+        return {
+            "id": self.run_id,
+            "object": "response",
+            "created_at": self.created,
+            "status": status,
+            "model": self.model,
+            "output": list(output),
+            "error": None,
+            "incomplete_details": None,
+            "instructions": None,
+            "metadata": {},
+            "parallel_tool_calls": False,
+            "temperature": None,
+            "tool_choice": "none",
+            "tools": [],
+            "top_p": None,
+            "usage": None,
+        }
+
+
+def _tokens(result: Result) -> Json:
+    total = result.input_tokens + result.output_tokens
+    return {"prompt_tokens": result.input_tokens, "completion_tokens": result.output_tokens, "total_tokens": total}
+
+
+def _part(text: str) -> Json:
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+
+
+def _rest(told: list[str], text: str) -> str:
+    """What of the whole was not told: all of an answer that was given before, or what a run waits for."""
+    so_far = "".join(told)
+    if not so_far.strip():
+        return text
+    return text[len(so_far) :] if text.startswith(so_far) else ""

@@ -1,0 +1,65 @@
+"""Errors as answers: one table from exit status to HTTP status, in this project's shape or in OpenAI's."""
+
+from collections.abc import Mapping
+
+from starlette.responses import JSONResponse
+
+from atomic_agents.core.errors import AtomicAgentsError
+
+STATUS: Mapping[int, int] = {0: 200, 1: 503, 2: 400, 3: 402, 4: 202, 5: 409, 6: 503, 7: 502, 130: 503}
+"""Exit status to HTTP status; what is of the caller's making is told apart by its code."""
+
+_BY_CODE: Mapping[str, int] = {
+    "agent-missing": 404,
+    "document-missing": 404,
+    "path-refused": 400,
+    "busy": 503,
+    "resume-refused": 409,
+    "internal": 500,
+}
+_TYPES: Mapping[int, str] = {
+    401: "authentication_error",
+    402: "insufficient_quota",
+    403: "permission_error",
+    429: "rate_limit_error",
+}
+_SOON = "2"  # seconds
+
+
+class Refused(Exception):
+    """A request that gets no further than the door. `headers` go with the answer."""
+
+    def __init__(
+        self, status: int, code: str, message: str, *, hint: str = "", headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.hint = hint
+        self.headers = dict(headers or {})
+
+
+def as_refused(error: AtomicAgentsError) -> Refused:
+    """An error of an operation, as the door tells it. Who asks again at once would only pay again."""
+    status = _BY_CODE.get(error.code, STATUS.get(error.exit_status, 500))
+    headers = {"retry-after": _SOON} if error.code in ("busy", "interrupted") else {"x-should-retry": "false"}
+    return Refused(status, error.code, error.message, hint=error.hint, headers=headers)
+
+
+def plain(refused: Refused) -> JSONResponse:
+    """In this project's shape."""
+    value = {"code": refused.code, "message": refused.message, "hint": refused.hint}
+    return JSONResponse({"error": value}, refused.status, refused.headers)
+
+
+def openai_error(refused: Refused) -> dict[str, object]:
+    """The value of `error` in OpenAI's shape, with the hint as an addition."""
+    kind = _TYPES.get(refused.status, "invalid_request_error" if refused.status < 500 else "server_error")
+    code = "model_not_found" if refused.code == "agent-missing" else refused.code
+    return {"message": refused.message, "type": kind, "param": None, "code": code, "hint": refused.hint}
+
+
+def openai(refused: Refused) -> JSONResponse:
+    """In OpenAI's shape; a run that waits is no error, so that it is an answer where the run is known."""
+    return JSONResponse({"error": openai_error(refused)}, refused.status, refused.headers)
