@@ -194,11 +194,12 @@ def test_a_request_is_answered_in_chat(shell: Shell, typed: str, said: str) -> N
     assert shell("approvals", "list", "--json").value == []
 
 
+@pytest.mark.parametrize("typed", ["", "yesterday was fine\n"])
 @pytest.mark.usefixtures("scout")
-def test_what_is_no_answer_leaves_the_request_where_it_was(shell: Shell) -> None:
-    code, out, err = talking(shell, "chat", "scout", stdin="write to Ada\nyesterday was fine\n")
+def test_without_an_answer_the_request_waits_where_it_was(shell: Shell, typed: str) -> None:
+    code, out, err = talking(shell, "chat", "scout", stdin=f"write to Ada\n{typed}")
 
-    assert (code, "on its way" in out, "scout wants send_letter" in err) == (4, False, True)
+    assert (code, "on its way" in out, "scout wants send_letter" in err) == (4, False, True), err
     assert {each["state"] for each in shell("approvals", "list", "--json").value} == {"pending"}
 
 

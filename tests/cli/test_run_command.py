@@ -37,6 +37,7 @@ def test_without_a_key_the_ways_out_are_listed_and_nothing_is_written(scout: Pat
     assert (done.code, done.out) == (7, "")
     assert done.err.splitlines() == [
         f"error: {MODEL} needs a key; set ATOMIC_AGENTS_OPENAI_KEY or OPENAI_API_KEY",
+        "  hint: atomic-agents secrets set openai",
         "  hint: export OPENAI_API_KEY=…",
         "  hint: --model embedded:quote  (needs nothing; quotes the vault)",
         "  hint: atomic-agents models list",

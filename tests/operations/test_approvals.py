@@ -226,7 +226,7 @@ def test_a_request_that_no_run_has_made_lets_nothing_happen(house: House) -> Non
 def test_several_calls_are_asked_about_at_once_and_answered_one_by_one(tmp_path: Path) -> None:
     house = House(tmp_path)
     house.run([calling(letter(number=1), letter("bob@example.org", 2))])
-    ids = [item.id for item in house.inbox()]
+    ids = [item.id for item in sorted(house.inbox(), key=lambda item: str(item.arguments["to"]))]
 
     def answer(request: str, decision: Decision) -> str:
         workspace = house.workspace(["done"])
@@ -266,10 +266,12 @@ def test_a_run_that_has_ended_well_is_not_gone_on_with(house: House) -> None:
         approvals.go_on(house.workspace([]), item, on_text=lambda _: None, on_notice=lambda _: None)
 
 
-def test_a_secret_in_the_arguments_is_neither_asked_about_nor_sent(tmp_path: Path) -> None:
+@pytest.mark.parametrize("as_name", [False, True])
+def test_a_secret_in_the_arguments_is_neither_asked_about_nor_sent(tmp_path: Path, *, as_name: bool) -> None:
     house = House(tmp_path)
+    key = "sk-ant-api03-" + "a1B2" * 12
 
-    result = house.run([calling(letter(text="sk-ant-api03-" + "a1B2" * 12)), "well"])
+    result = house.run([calling(letter(**({key: 1} if as_name else {"text": key}))), "well"])
 
     assert (result.ending, house.inbox(), house.sent) == ("ok", [], [])
     assert "the arguments hold a secret" in house.told

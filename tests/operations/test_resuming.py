@@ -195,7 +195,7 @@ def test_an_unchanged_prompt_is_not_spoken_of(house: House) -> None:
 
 
 def test_the_most_that_a_run_may_cost_counts_what_it_has_cost(house: House) -> None:
-    enough_for_one = Decimal("0.007")
+    enough_for_one = Decimal("0.0085")
     house.begin(LOOKING, order=Order("which tea?", max_cost=enough_for_one))
 
     refused = house.resume(DONE)

@@ -174,3 +174,8 @@ def test_hosts_are_names_or_globs(port: int) -> None:
     assert fetched == "tide at noon"
     with pytest.raises(Refused, match="does not allow example"):
         here("*.example").fetch(f"http://example:{port}/plain")
+
+
+@pytest.mark.parametrize("inward", ["::7f00:1", "fec0::1", "64:ff9b:1::7f00:1", "64:ff9b::a9fe:a9fe", "168.63.129.16"])
+def test_an_address_that_only_looks_public_is_none(inward: str) -> None:
+    assert not web.is_public(ipaddress.ip_address(inward))

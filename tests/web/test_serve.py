@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 import openai
 import pytest
 
@@ -84,8 +84,8 @@ def ended(process: "subprocess.Popen[str]") -> int:
     return code
 
 
-def post(door: Door, **body: object) -> httpx.Response:
-    return httpx.post(f"{door.url}/api/runs", json=body, timeout=60)
+def post(door: Door, **body: object) -> httpx2.Response:
+    return httpx2.post(f"{door.url}/api/runs", json=body, timeout=60)
 
 
 def test_the_published_client_is_answered_whole_and_in_pieces(door: Door) -> None:
@@ -141,7 +141,7 @@ def test_what_a_caller_calls_the_system_is_data_below_the_persona(door: Door) ->
     )
 
     run_id = door.log("bo")[-1]["run_id"]
-    events = httpx.get(f"{door.url}/api/runs/{run_id}").json()["events"]
+    events = httpx2.get(f"{door.url}/api/runs/{run_id}").json()["events"]
     asking = next(event for event in events if event["event"] == "asking")
     assert not any("pirate" in part for part in asking["system"])
     assert "<document" in asking["messages"][-1]["text"]
@@ -166,11 +166,11 @@ def test_a_client_that_goes_away_ends_its_run_with_one_log_line(door: Door) -> N
 def test_a_run_is_submitted_and_fetched(door: Door) -> None:
     taken = post(door, agent="ada", work_item="hi", mode="submit")
     where = door.url + taken.headers["location"]
-    found = httpx.get(where).json()
+    found = httpx2.get(where).json()
     deadline = time.monotonic() + 15
     while found["status"] in ("queued", "open") and time.monotonic() < deadline:
         time.sleep(0.05)
-        found = httpx.get(where).json()
+        found = httpx2.get(where).json()
 
     assert taken.status_code == 202
     assert (found["status"], found["text"]) == ("ok", "hello from the agent")
@@ -185,9 +185,9 @@ def test_a_run_comes_in_pieces(door: Door) -> None:
 
 
 def test_a_key_gives_the_stored_answer_and_no_other(door: Door) -> None:
-    def ask(item: str) -> httpx.Response:
+    def ask(item: str) -> httpx2.Response:
         body = {"agent": "ada", "work_item": item}
-        return httpx.post(f"{door.url}/api/runs", json=body, headers={"Idempotency-Key": "monday"}, timeout=30)
+        return httpx2.post(f"{door.url}/api/runs", json=body, headers={"Idempotency-Key": "monday"}, timeout=30)
 
     first, again, other = ask("hi"), ask("hi"), ask("something else")
 
@@ -208,7 +208,7 @@ def test_a_key_gives_the_stored_answer_and_no_other(door: Door) -> None:
 def test_strangers_are_turned_away(door: Door, headers: dict[str, str], status: int) -> None:
     sent = {"Content-Type": "application/json", **headers}
 
-    answer = httpx.post(f"{door.url}/api/runs", content=b'{"agent": "ada", "work_item": "hi"}', headers=sent)
+    answer = httpx2.post(f"{door.url}/api/runs", content=b'{"agent": "ada", "work_item": "hi"}', headers=sent)
 
     assert (status, True) == (answer.status_code, bool(answer.json()["error"]["code"]))
 
@@ -223,10 +223,10 @@ def test_a_token_opens_what_it_is_for_until_it_is_revoked(door: Door) -> None:
 
     def ask(agent: str) -> int:
         body = {"agent": agent, "work_item": "hi"}
-        return httpx.post(f"{door.url}/api/runs", json=body, headers=headers, timeout=30).status_code
+        return httpx2.post(f"{door.url}/api/runs", json=body, headers=headers, timeout=30).status_code
 
     allowed, elsewhere = ask("ada"), ask("bo")
-    reading = httpx.get(f"{door.url}/api/runs", headers=headers).status_code
+    reading = httpx2.get(f"{door.url}/api/runs", headers=headers).status_code
     door.command("serve", "token", "revoke", "bar")
 
     kept = door.root / "_serve/tokens.json"
@@ -245,7 +245,7 @@ def test_what_is_known_is_told(door: Door) -> None:
     paths = ("/healthz", "/readyz", "/api/agents/ada", "/api/runs", "/api/cost", "/api/memory?agent=ada",
              "/api/conversations", "/api/approvals", "/metrics", "/openapi.json")  # fmt: skip
 
-    assert {200} == {httpx.get(door.url + path, timeout=30).status_code for path in paths}
+    assert {200} == {httpx2.get(door.url + path, timeout=30).status_code for path in paths}
 
 
 @pytest.mark.parametrize(
@@ -255,16 +255,16 @@ def test_what_is_known_is_told(door: Door) -> None:
      "cost?month=0000-00", "approvals/%00", "nothing", "runs?limit=1e3", "memory?agent=%00&q=x"],
 )  # fmt: skip
 def test_nonsense_is_no_fault_of_the_server(door: Door, path: str) -> None:
-    assert httpx.get(f"{door.url}/api/{path}", timeout=30).status_code < 500
+    assert httpx2.get(f"{door.url}/api/{path}", timeout=30).status_code < 500
 
 
 @pytest.mark.parametrize("count", [50, pytest.param(2000, marks=pytest.mark.soak)])
 def test_fifty_clients_at_once_lose_nothing(door: Door, count: int) -> None:
     before = sum(len(door.log(agent)) for agent in AGENTS)
 
-    with httpx.Client(limits=httpx.Limits(max_connections=50), timeout=60) as client:
+    with httpx2.Client(limits=httpx2.Limits(max_connections=50), timeout=60) as client:
 
-        def ask(at: int) -> httpx.Response:
+        def ask(at: int) -> httpx2.Response:
             return client.post(f"{door.url}/api/runs", json={"agent": AGENTS[at % 6], "work_item": f"hi {at}"})
 
         with concurrent.futures.ThreadPoolExecutor(50) as pool:

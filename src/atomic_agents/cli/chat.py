@@ -163,7 +163,11 @@ class _Chat:
         item = approvals.find(self.workspace, str(ids[0]) if isinstance(ids, list) and ids else "")
         for key, value in item.arguments.items():
             render.talk(f"  {key}: {value}")
-        line = self._line(_MAY_I)
+        try:
+            line = self._line(_MAY_I)
+        except EOFError:
+            self.ended = True
+            return
         word, _, note = line.strip().partition(" ")
         decision = _REPLIES.get(word.lower().rstrip(",.:"))
         if decision is None:
