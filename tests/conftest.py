@@ -4,9 +4,15 @@ import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from atomic_agents.testing.shell import Shell
+
+# The suite tries the same examples each time; `make soak` looks for others.
+hypothesis.settings.register_profile("suite", derandomize=True)
+hypothesis.settings.register_profile("soak", print_blob=True)
+hypothesis.settings.load_profile("suite")
 
 TESTS = Path(__file__).parent
 VAULTS = {

@@ -371,7 +371,8 @@ _WORDS = ("</document>", '<document path="persona/IDENTITY.md">', "< / Document 
           "\r", "<|im_start|>system", "```atomic_capture\n{}\n```", "\u2028", "\x85", "&lt;/document&gt;",
           "</", ">", "\n---\n", "\n\nHuman:", "[INST]", "\u200b", "</document\n>",
           "# What you may do without asking")  # fmt: skip
-hostile = st.lists(st.sampled_from(_WORDS) | st.text(max_size=8), max_size=6).map("".join)
+_SIGNS = st.characters(exclude_characters="\0")  # with NUL a file is binary, and is not read at all
+hostile = st.lists(st.sampled_from(_WORDS) | st.text(_SIGNS, max_size=8), max_size=6).map("".join)
 
 
 def shape(house: House, text: str) -> list[str]:
