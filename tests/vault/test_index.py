@@ -248,6 +248,26 @@ def test_whatever_is_said_an_index_gains_one_line_and_loses_none(page: str, name
 
 
 @settings(max_examples=500, deadline=None)
+@given(PAGES, EVIL, EVIL, st.sampled_from([*index.SECTIONS, "odd"]))
+def test_the_quick_way_to_an_entry_leads_where_the_whole_way_does(page: str, name: str, hook: str, type_: str) -> None:
+    said = {"name": name, "hook": hook, "type_": type_, "file": "new.md"}
+
+    quick = index.add_quickly(page.encode(errors="replace"), **said)
+
+    assert quick in (None, add(page.encode(errors="replace").decode(), **said).encode(errors="replace"))
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["# Memory Index\n\n- [A](a.md)\n", "- [A](a.md)\r\n", "# Memory Index\n\n## Decisions\n\n- [A](a.md)\n", "x\n\n"],
+)
+def test_a_plain_index_is_added_to_in_the_quick_way(page: str) -> None:
+    said = {"name": "B", "hook": "b", "type_": "decision", "file": "b.md"}
+
+    assert index.add_quickly(page.encode(), **said) == add(page, **said).encode()
+
+
+@settings(max_examples=500, deadline=None)
 @given(PAGES, st.data())
 def test_archiving_loses_no_entry_and_is_done_once(page: str, data: st.DataObject) -> None:
     listed = names(page)

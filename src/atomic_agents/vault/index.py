@@ -68,18 +68,25 @@ def add(text: str, *, type_: str, name: str, file: str, hook: str, former: str |
 def add_quickly(data: bytes, *, type_: str, name: str, file: str, hook: str) -> bytes | None:
     """What `add` makes of the bytes of an index, where that can be told from a few lines; None elsewhere.
 
-    That is so for a file that is not listed, a section with entries, and a page without comments and code blocks.
-    Nearly all of a long index is neither decoded nor looked at.
+    That is so for a file that is not listed, a section with entries or none of that title, and a page without comments
+    and code blocks. Nearly all of a long index is neither decoded nor looked at.
     """
     if file.removesuffix(".md").encode() in data or any(sign in data and mark in data for sign, mark in _SWALLOWS):
         return None
-    title = section(type_).lower()
-    start = next((below for name_, below in _sections(data) if name_ == title), 0)
-    while start and data[start : start + 1] not in (b"#", b""):
+    new = entry(name, file, hook).encode(errors="replace")
+    newline = b"\r\n" if b"\r\n" in data else b"\n"
+    title = section(type_)
+    start = next((below for name_, below in _sections(data) if name_ == title.lower()), 0)
+    if not start:
+        last = data[data.rfind(b"\n", 0, -1) + 1 :].decode(errors="replace")
+        if not last.endswith("\n"):
+            return None
+        gap = newline if last.strip() else b""
+        return b"".join((data, gap, b"## ", title.encode(), newline, newline, new, newline))
+    while data[start : start + 1] not in (b"#", b""):
         end = data.find(b"\n", start)
         if _ENTRY.match(data[start : end if end >= 0 else None].decode(errors="replace")):
-            newline = b"\r\n" if b"\r\n" in data else b"\n"
-            return b"".join((data[:start], entry(name, file, hook).encode(errors="replace"), newline, data[start:]))
+            return b"".join((data[:start], new, newline, data[start:]))
         start = end + 1
     return None
 
