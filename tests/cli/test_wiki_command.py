@@ -46,7 +46,10 @@ def test_a_citation_that_does_not_hold_fails_and_names_its_line(scout: Path, she
     done = shell("wiki", "verify", "scout")
     value = shell("wiki", "verify", "scout", "--json").value
 
+    linted = shell("memory", "lint", "scout", "--json").value["findings"]
+
     assert done.code == 1
+    assert [(one["rule"], one["path"], one["line"]) for one in linted] == [("citation", "scout/wiki/p.md", 8)]
     assert 'error: scout/wiki/p.md:8: cites words that are not in raw/glue.txt: "five"' in done.err
     assert [problem["line"] for problem in value["problems"]] == [8]
 

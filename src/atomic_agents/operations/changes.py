@@ -8,7 +8,7 @@ from pathlib import Path
 from atomic_agents.core.change import ChangeSet
 from atomic_agents.core.errors import Conflict
 from atomic_agents.guard.paths import PathPolicy
-from atomic_agents.memory import audit, edits, history, inventory, lint, mending, promotion, redact
+from atomic_agents.memory import audit, edits, history, inventory, lint, mending, promotion, redact, wiki
 from atomic_agents.memory.inventory import Finding
 from atomic_agents.memory.notebook import Notebook
 from atomic_agents.memory.promotion import Proposal
@@ -104,11 +104,14 @@ def undo(workspace: Workspace, name: str, wanted: str) -> tuple[Verb, str]:
 
 
 def examine(workspace: Workspace, name: str, *, audited: bool) -> list[Finding]:
-    """What `lint` finds in the memory of an agent; with `audited`, what `audit` does."""
+    """What `lint` finds in the memory of an agent and the citations of its wiki; with `audited`, what `audit` does."""
     workspace.require()
     agent = workspace.vault.agent(name).name
     memory = inventory.take(workspace.vault, agent, workspace.clock().date())
-    return audit.run(memory, workspace.secrets) if audited else lint.run(memory)
+    if audited:
+        return audit.run(memory, workspace.secrets)
+    cited = wiki.check(workspace.vault, agent)
+    return [*lint.run(memory), *(Finding("citation", one.path, one.line, one.message, one.hint) for one in cited)]
 
 
 def mend(findings: Sequence[Finding]) -> Verb:
