@@ -1,6 +1,7 @@
 """Small values that cannot be wrong once made."""
 
 import datetime
+import functools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -63,7 +64,12 @@ def parse_date(value: object) -> datetime.date | None:
         return value.date()
     if isinstance(value, datetime.date):
         return value
-    text = value.strip() if isinstance(value, str) else ""
+    return _day(value) if isinstance(value, str) else None
+
+
+@functools.lru_cache(1024)
+def _day(text: str) -> datetime.date | None:
+    text = text.strip()
     if not _DAY.fullmatch(text):
         return None
     try:

@@ -1,6 +1,7 @@
 """What a check is, what it finds, and how all of them are run."""
 
 import datetime
+import itertools
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from atomic_agents.core.model import Offer
 from atomic_agents.core.service import Service
 from atomic_agents.core.store import Entry, Store
 from atomic_agents.core.values import Problem, Usd
+from atomic_agents.doctor import aside
 from atomic_agents.doctor.reading import ReadOnce
 from atomic_agents.migration.plan import Census, take_census
 from atomic_agents.vault import layout, note
@@ -227,13 +229,29 @@ def run(
     jobs += [
         (name, agent.name, check, (examination, agent)) for agent in agents for name, check in of_agents.items()
     ]  # fmt: skip
+    elsewhere = _elsewhere(examination) if agents else frozenset()
+    copied = [at for at, job in enumerate(jobs) if job[1] in elsewhere and job[0] not in waits]
+    results = aside.begin(lambda: [_run(jobs[at]) for at in copied]) if copied else list
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         begun = {at: pool.submit(_run, job) for at, job in enumerate(jobs) if job[0] in waits}
-        done = {at: _run(job) for at, job in enumerate(jobs) if at not in begun}
-        found = [begun[at].result() if at in begun else done[at] for at in range(len(jobs))]
-    return [result for results in found for result in results] + missing
+        done = {at: _run(job) for at, job in enumerate(jobs) if at not in begun and at not in copied}
+        done |= {at: future.result() for at, future in begun.items()}
+    done |= dict(zip(copied, results(), strict=True))
+    return [result for at in range(len(jobs)) for result in done[at]] + missing
 
 
+def _elsewhere(examination: Examination) -> frozenset[str]:
+    """The agents of a large vault that a copy of this process examines: two thirds, as the vault's own checks stay."""
+    documents = {agent.name: len(examination.by_agent.get(agent.name, ())) for agent in examination.agents}
+    if len(documents) < 2 or sum(documents.values()) < _LARGE:
+        return frozenset()
+    reached = itertools.accumulate(documents.values())
+    return frozenset(
+        name for name, below in zip(documents, reached, strict=True) if below <= sum(documents.values()) * 2 / 3
+    )
+
+
+_LARGE = 5_000
 _AT_ONCE = 8
 _Job = tuple[str, str, Callable[..., Iterator[Finding]], tuple[object, ...]]
 """A check to run: its name, the agent, the function and what it looks at."""
