@@ -21,10 +21,11 @@ _CAPTURE = """
 class InstantModel(Loopback):
     """A context manager; `handling` has the seconds that each question took here, from its last byte on.
 
-    With `capturing` the first answer of each run asks for a note to be kept, as a fenced block.
+    With `capturing` the first answer of each run asks for a note to be kept, as a fenced block; each answer takes
+    `seconds`.
     """
 
-    def __init__(self, *, capturing: bool = False) -> None:
+    def __init__(self, *, capturing: bool = False, seconds: float = 0.0) -> None:
         self.handling: list[float] = []
         handling = self.handling
 
@@ -34,6 +35,7 @@ class InstantModel(Loopback):
             def handle(self) -> None:
                 while (length := self._head()) >= 0:
                     body = json.loads(self.rfile.read(length))
+                    time.sleep(seconds)
                     start = time.perf_counter()
                     captures = capturing and all(one["role"] != "assistant" for one in body["messages"])
                     text = _TEXT + _CAPTURE.format(len(handling)) if captures else _TEXT

@@ -18,7 +18,7 @@ from atomic_agents.stores.fold import NOT_KEPT, Step, Undo, fold, is_torn, line_
 from atomic_agents.stores.names import OURS, check_no_clash, check_writable, clash, shown
 from atomic_agents.stores.places import Look, Place, load, read_bytes
 from atomic_agents.stores.refusals import reading_failed, writing_failed
-from atomic_agents.stores.walk import walk, walk_oddities, walk_paths
+from atomic_agents.stores.walk import Oddity, walk, walk_paths
 
 UNDO_BYTES: Final = 1 << 20
 """Up to this size a document that is only appended to can be put back; the undo of a longer one refuses."""
@@ -99,8 +99,9 @@ class FolderStore:
 
     def strange(self) -> Iterator[tuple[str, str]]:
         """What a listing leaves out and an operator should know of: path and reason, fit to print."""
-        for found in walk_oddities(self._root):
-            yield shown(found.path), found.why
+        for found in walk(self._root):
+            if isinstance(found, Oddity):
+                yield shown(found.path), found.why
 
     def apply(self, changes: ChangeSet) -> ChangeSet:
         """Apply all of it or nothing, durably; return the change set that undoes it.

@@ -5,6 +5,9 @@ import datetime as dt
 import hashlib
 import os
 import re
+import threading
+import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -26,6 +29,9 @@ def lock_file(folder: str, name: str) -> str:
 def hold(path: str, name: str, *, wait: float) -> Iterator[None]:
     """Hold the lock file at `path`, whose folder exists, waiting at most `wait` seconds.
 
+    The threads of this process queue up first: the system wakes nobody who waits for a file, and must be asked again
+    and again.
+
     Raises:
         Busy: somebody else still holds it.
         OSError: the lock file cannot be made.
@@ -33,14 +39,41 @@ def hold(path: str, name: str, *, wait: float) -> Iterator[None]:
     from filelock import FileLock, Timeout  # noqa: PLC0415 - 13 ms that a command that only reads need not pay
 
     lock = FileLock(path, poll_interval=_POLL)
-    try:
-        lock.acquire(timeout=min(max(wait, 0.0), _LONGEST_WAIT))
-    except Timeout:
-        raise _busy(path, name) from None
+    deadline = time.monotonic() + min(max(wait, 0.0), _LONGEST_WAIT)
+    with _turn(path, name, deadline):
+        try:
+            lock.acquire(timeout=max(deadline - time.monotonic(), 0.0))
+        except Timeout:
+            raise _busy(path, name) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+class _Queue:
+    """The threads of this process that hold a lock file or wait for it; there as long as one of them does."""
+
+    def __init__(self) -> None:
+        self.turn = threading.Lock()
+
+
+_queues: Final[weakref.WeakValueDictionary[str, _Queue]] = weakref.WeakValueDictionary()
+_queues_guard: Final = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_queues.clear)  # the threads that hold them are not there
+
+
+@contextlib.contextmanager
+def _turn(path: str, name: str, deadline: float) -> Iterator[None]:
+    with _queues_guard:
+        queue = _queues.setdefault(path, _Queue())
+    if not queue.turn.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
+        raise _busy(path, name)
     try:
         yield
     finally:
-        lock.release()
+        queue.turn.release()
 
 
 @contextlib.contextmanager

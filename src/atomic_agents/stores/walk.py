@@ -49,11 +49,6 @@ def walk_paths(root: str, prefix: str = "") -> Iterator[str]:
             yield found.path
 
 
-def walk_oddities(root: str) -> Iterator[Oddity]:
-    """The oddities that `walk` meets in the whole vault, without what it costs to look at each document."""
-    return (found for found in _walk(root, "", _plain_path) if isinstance(found, Oddity))
-
-
 def _walk(
     root: str, prefix: str, glance: Callable[[str, os.DirEntry[str]], _Glance | None]
 ) -> Iterator[_Glance | Entry | Oddity]:

@@ -12,6 +12,7 @@ STATUS: Mapping[int, int] = {0: 200, 1: 503, 2: 400, 3: 402, 4: 202, 5: 409, 6: 
 _BY_CODE: Mapping[str, int] = {
     "agent-missing": 404,
     "document-missing": 404,
+    "model-unknown": 400,
     "path-refused": 400,
     "busy": 503,
     "resume-refused": 409,
