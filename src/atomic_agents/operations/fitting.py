@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from atomic_agents.core.errors import Conflict, StorageFailed, UsageError
 from atomic_agents.core.service import Entry, Fitting
-from atomic_agents.fleet import watch
+from atomic_agents.fleet import beats, watch
 from atomic_agents.operations.workspace import Workspace
 
 KINDS = ("cron", "systemd", "launchd")
@@ -79,6 +79,12 @@ def carried_out(workspace: Workspace, plan: Plan) -> None:
 def installed(workspace: Workspace) -> list[str]:
     """The kinds that drive this vault on this machine."""
     return watch.drivers(workspace.config.root, workspace.find_services().found())
+
+
+def driven_by(workspace: Workspace) -> list[str]:
+    """What drives the schedules of this vault: those kinds, and workers that are alive."""
+    alive = any(beat.state(workspace.clock()) == "alive" for beat in beats.every(workspace.store))
+    return [*installed(workspace), *(["a worker"] if alive else [])]
 
 
 def _notes(workspace: Workspace, kind: str) -> Iterator[str]:
