@@ -63,7 +63,7 @@ def planned(workspace: Workspace, kind: str = "", *, remove: bool = False) -> Pl
     if others and not remove:
         hint = f"atomic-agents schedule uninstall --{others[0]}"
         raise Conflict(f"{others[0]} drives the schedules of this vault already", hint=hint)
-    return Plan(services.plan(chosen, ours, remove=remove), () if remove else tuple(_notes(workspace, chosen)))
+    return Plan(services.plan(chosen, ours, remove=remove), () if remove else tuple(notes(workspace, chosen)))
 
 
 def carried_out(workspace: Workspace, plan: Plan) -> None:
@@ -87,7 +87,8 @@ def driven_by(workspace: Workspace) -> list[str]:
     return [*installed(workspace), *(["a worker"] if alive else [])]
 
 
-def _notes(workspace: Workspace, kind: str) -> Iterator[str]:
+def notes(workspace: Workspace, kind: str) -> Iterator[str]:
+    """What to know of what a kind starts: keys that it will not have, and when it runs."""
     sights = [workspace.keys.look(name) for name in workspace.keys.names()]
     for name in (sight.name for sight in sights if sight.where.startswith("env:")):
         where = f"is in your shell's environment, which {kind} does not have"
