@@ -200,6 +200,22 @@ def test_an_upgrade_restarts_what_is_deployed_and_asks_it(house: Shell) -> None:
     assert after["pid"] != before["pid"]
 
 
+def test_doctor_finds_a_unit_of_an_old_installation_and_up_writes_it_anew(house: Shell) -> None:
+    up = ("deploy", "up", "worker", "--target", "systemd")
+    assert house(*up).code == 0
+    (path,) = house.home.glob(".config/systemd/user/*")
+    good = path.read_text()
+    path.write_text(good.replace(f'ExecStart="{sys.executable}"', 'ExecStart="/old/venv/bin/python"'))
+
+    found = house("doctor", "--json", "--no-mcp").value["results"]
+    done = house("deploy", "up")
+
+    (service,) = [each for each in found if each["name"] == "services"]
+    assert (service["status"], service["fix_hint"]) == ("fail", "atomic-agents deploy up")
+    assert "starts /old/venv/bin/python, which is not there" in service["message"]
+    assert (done.out, path.read_text()) == ("worker is restarted by systemd\n", good)
+
+
 def test_schedules_alone_are_deployed_as_their_timer(house: Shell) -> None:
     up = ("deploy", "up", "schedules", "--target", "systemd")
     first, again = house(*up), house(*up)

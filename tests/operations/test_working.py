@@ -11,12 +11,15 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from inbox_house import ADA, House, calling, letter  # type: ignore[import-not-found]  # beside this file
 
+from atomic_agents import config
+from atomic_agents.bootstrap import open_workspace
 from atomic_agents.budget import alerts, deliveries
 from atomic_agents.core.change import ChangeSet
 from atomic_agents.operations import jobs
@@ -310,6 +313,20 @@ def test_an_alert_that_nobody_has_sent_is_sent_by_the_next_worker_once(tmp_path:
 
     assert first == ["alerts"]
     assert jobs.look_at_alerts(workspace, ()).ready == {}
+
+
+def test_where_no_copy_can_be_made_a_process_is_started_anew(plant: Callable[..., Shell]) -> None:
+    shell = plant(2)
+    settings = config.load(str(shell.root), {"HOME": str(shell.home)})
+    workspace, over = open_workspace(settings), threading.Event()
+    thread = threading.Thread(target=over.wait)  # with which no copy is made
+    thread.start()
+
+    events = list(Worker(workspace, partial(open_workspace, settings), jobs.SCHEDULES).go(once=True))
+    over.set()
+    thread.join()
+
+    assert sorted((event.agent, event.facts["outcome"]) for event in events) == [("agent0", "ok"), ("agent1", "ok")]
 
 
 def test_a_job_that_cannot_look_keeps_no_other_from_its_work(tmp_path: Path) -> None:

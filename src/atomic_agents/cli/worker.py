@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -31,7 +30,7 @@ _SECONDS = 86_400
     "--drain", type=click.FloatRange(0, _SECONDS), default=working.DRAIN, show_default=True,
     help="Seconds that runs get to end when it is told to.",
 )  # fmt: skip
-@click.option("--name", default="", metavar="NAME", help="What it is called in the list; default this machine's name.")
+@click.option("--name", default="", metavar="NAME", help="What it is called in the list; default worker-PROCESS.")
 @json_option
 @common
 def worker_command(once: bool, listed: bool, drain: float, name: str, as_json: bool, root: str | None) -> int:
@@ -48,7 +47,7 @@ def worker_command(once: bool, listed: bool, drain: float, name: str, as_json: b
         opened.require()
         if listed:
             return _list(opened, as_json=as_json)
-        name = "" if once else name or beats.own_name(socket.gethostname(), os.getpid())
+        name = "" if once else name or f"worker-{os.getpid()}"
         worker = Worker(opened, partial(open_workspace, opened.config), name=name, drain=drain)
         preload(() if once else _models(opened))
         if name:

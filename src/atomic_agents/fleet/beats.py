@@ -34,6 +34,11 @@ class Beat:
     package: str = __version__
     doing: Sequence[str] = ()
 
+    @property
+    def path(self) -> str:
+        """Where it stands: workers of two machines may have one name."""
+        return layout.worker(f"{self.name}.{clean(self.host)}")
+
     def state(self, now: datetime.datetime) -> str:
         """`alive`, `stuck` where its process is there and says nothing, `dead`; of another machine's, `silent`."""
         here = self.host == socket.gethostname()
@@ -49,20 +54,15 @@ class Beat:
         }  # fmt: skip
 
 
-def own_name(host: str, pid: int) -> str:
-    """What a worker is called that is given no name."""
-    return f"{clean(host)}-{pid}"
-
-
 def clean(text: str) -> str:
-    """The same as a name."""
+    """A text as a name that every system can hold."""
     return re.sub(r"[^A-Za-z0-9-]+", "-", text).strip("-")[:60]
 
 
 def put(beat: Beat) -> ChangeSet:
     """The change that says it."""
     data = json.dumps(beat.as_json(), ensure_ascii=False, indent=1).encode(errors="replace")
-    return ChangeSet(f"worker {beat.name} is alive", (Put(layout.worker(beat.name), data + b"\n"),))
+    return ChangeSet(f"worker {beat.name} is alive", (Put(beat.path, data + b"\n"),))
 
 
 def every(store: Store) -> list[Beat]:
@@ -89,7 +89,7 @@ def gone(store: Store, now: datetime.datetime) -> list[Beat]:
 
 def forget(store: Store, beats: Sequence[Beat]) -> None:
     """Take away what workers said of themselves."""
-    there = [path for beat in beats if store.read(path := layout.worker(beat.name)) is not None]
+    there = [beat.path for beat in beats if store.read(beat.path) is not None]
     if there:
         store.apply(ChangeSet("workers that are gone", tuple(Delete(path) for path in there)))
 

@@ -3,13 +3,12 @@
 import datetime
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from atomic_agents.core.change import Change, ChangeSet, Delete, Put
 from atomic_agents.core.document import Document
-from atomic_agents.core.errors import AtomicAgentsError, Busy, Conflict, DocumentMissing, UsageError
+from atomic_agents.core.errors import AtomicAgentsError, Busy, Conflict, DocumentMissing, StorageFailed, UsageError
 from atomic_agents.core.values import near
 from atomic_agents.guard import approvals
 from atomic_agents.guard.approvals import Decision, Reply
@@ -140,9 +139,14 @@ def meet_answers(workspace: Workspace, on_notice: Say, agent: str = "") -> list[
         if not item.answered or item.run_id in met or agent not in ("", item.agent):
             continue
         met.add(item.run_id)
-        with suppress(Busy), workspace.store.lock(_lock(item.agent), wait=0):
-            if workspace.store.read(hands.waiting(item.id)) is not None:  # nobody has met it in between
-                results += _meet(workspace, item, on_notice)
+        try:
+            with workspace.store.lock(_lock(item.agent), wait=0):
+                if workspace.store.read(hands.waiting(item.id)) is not None:  # nobody has met it in between
+                    results += _meet(workspace, item, on_notice)
+        except Busy:
+            continue
+        except StorageFailed as error:  # a vault that cannot be written to can still be read
+            on_notice(f"{item.run_id} cannot go on: {error.message}")
     return results
 
 

@@ -3,6 +3,7 @@
 import datetime
 import json
 import os
+import socket
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -343,7 +344,8 @@ def _trouble(
     if deployable.port:
         return _unanswered(options, deployable.asks)
     now = workspace.clock()
-    heard = [beat for beat in beats.every(workspace.store) if beat.name == key and beat.state(now) == "alive"]
+    here = [beat for beat in beats.every(workspace.store) if (beat.name, beat.host) == (key, socket.gethostname())]
+    heard = [beat for beat in here if beat.state(now) == "alive"]
     if not heard or (since is not None and heard[0].started < since):
         return "it has not said that it is alive"
     return ""

@@ -13,6 +13,7 @@ from atomic_agents.fleet import condition, standing, watch
 from atomic_agents.fleet.condition import ConditionFailed
 from atomic_agents.fleet.schedule import ON_TIME, Due, due, upcoming
 from atomic_agents.fleet.standing import Claim, Last, Standing
+from atomic_agents.migration import history
 from atomic_agents.migration.plan import refuse_newer
 from atomic_agents.operations import alerting, runs
 from atomic_agents.operations.workspace import Workspace
@@ -126,15 +127,15 @@ def fire(workspace: Workspace, agent: str, on_notice: Callable[[str], None]) -> 
         AgentMissing: there is no such agent.
         Busy: another driver is at it, or a run of the agent is under way; what is due stays due.
         RunInterrupted: the operator stopped a run.
-        VaultTooNew: a newer package has written the agent's settings; what is due stays due.
+        VaultTooNew: a newer package has migrated the vault; what is due stays due.
     """
     workspace.require()
     home = workspace.vault.agent(agent).name
-    _refuse_newer(workspace, home)
     with workspace.store.lock(f"schedules/{home}", wait=0):
         while pending := _next(workspace, home):
             with workspace.store.lock(f"agent/{home}", wait=0):
                 pass  # a run that is under way goes first, and nothing is claimed for it to wait with
+            _refuse_newer(workspace, home)
             found = _settle(workspace, pending, on_notice)
             if found is not None:
                 yield found
@@ -142,7 +143,8 @@ def fire(workspace: Workspace, agent: str, on_notice: Callable[[str], None]) -> 
 
 def _refuse_newer(workspace: Workspace, agent: str) -> None:
     found = workspace.vault.settings(workspace.vault.agent(agent))
-    refuse_newer(max((each.version for each in found.files.values()), default=0))
+    migrated = history.read(workspace.store).version or 0
+    refuse_newer(max((migrated, *(each.version for each in found.files.values()))))
 
 
 def _needs_a_look(workspace: Workspace, schedule: Schedule, known: Standing | None) -> bool:

@@ -154,7 +154,8 @@ class Worker:
         workspace.require()
         refuse_newer(history.read(workspace.store).version or 0)
         self._look_at = time.monotonic() + _LOOK
-        if workspace.holder("migration"):
+        if holder := workspace.holder("migration"):
+            self._troubles.append(Event(NOTICE, "", f"a migration is under way, {holder}; nothing is begun meanwhile"))
             self._next = None
             return []
         self._agents = tuple(workspace.vault.survey().agents)
