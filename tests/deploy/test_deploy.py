@@ -216,6 +216,15 @@ def test_doctor_finds_a_unit_of_an_old_installation_and_up_writes_it_anew(house:
     assert (done.out, path.read_text()) == ("worker is restarted by systemd\n", good)
 
 
+def test_what_is_typed_wrong_is_said(house: Shell) -> None:
+    unknown, port = house("deploy", "up", "wrker"), house("deploy", "up", "worker", "--port", "8001")
+    nothing = house("deploy", "up")
+
+    assert (unknown.code, "hint: atomic-agents deploy plan worker" in unknown.err) == (2, True)
+    assert (port.code, "hint: atomic-agents deploy up serve --port 8001" in port.err) == (2, True)
+    assert (nothing.code, "hint: atomic-agents deploy up worker" in nothing.err) == (2, True)
+
+
 def test_schedules_alone_are_deployed_as_their_timer(house: Shell) -> None:
     up = ("deploy", "up", "schedules", "--target", "systemd")
     first, again = house(*up), house(*up)

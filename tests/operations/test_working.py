@@ -32,7 +32,6 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="real signals")
 
 DRIVER = Path(__file__).with_name("worker_driver.py")
 MODEL = "---\nschema_version: 2\nmodel: embedded:quote\n---\n"
-MINUTES = 6
 
 
 @pytest.fixture
@@ -139,14 +138,16 @@ def test_workers_that_race_with_each_other_and_with_cron_fire_each_time_once(pla
     assert sorted(fired.values()) == [1] * 6
 
 
+@pytest.mark.parametrize("rounds", [4, pytest.param(40, marks=pytest.mark.soak)])
 def test_wherever_workers_are_killed_each_time_is_fired_once_or_counted_as_missed(
-    plant: Callable[..., Shell],
+    rounds: int, plant: Callable[..., Shell]
 ) -> None:
-    shell = plant(2, hours=12)
+    hours = rounds * 2
+    shell = plant(2, hours=hours)
 
-    for number in range(6):
+    for number in range(rounds):
         worker = shell.start("worker", "--name", f"w{number}")
-        time.sleep(0.45 + number * 0.13)
+        time.sleep(0.5 + number * 0.13 % 0.7)
         pids = [worker.pid, *children(worker.pid)]
         for pid in pids if number % 2 else pids[:1]:  # with its processes, or without them
             with contextlib.suppress(ProcessLookupError):
@@ -160,7 +161,7 @@ def test_wherever_workers_are_killed_each_time_is_fired_once_or_counted_as_misse
     assert last[-1].code == 0, last
     assert set(fired.values()) == {1}
     assert {line["status"] for line in lines} <= {"ok", "crashed"}
-    assert len(lines) + sum(state["missed"] for state in states) == 24
+    assert len(lines) + sum(state["missed"] for state in states) == 2 * hours
     assert [state["claim"] for state in states] == [None, None]
 
 
@@ -205,9 +206,7 @@ def test_a_worker_that_is_stopped_records_what_was_going_on_and_leaves_no_proces
     path.write_text(path.read_text().replace("catch_up:", f"{gate}catch_up:"))
 
     said = start(shell.start("worker", "--drain", "0.3", "--json"))
-    end = time.monotonic() + 30
-    while not (begun.exists() and begun.read_text()) and time.monotonic() < end:
-        time.sleep(0.02)
+    wait_for(lambda: begun.exists() and bool(begun.read_text()))
     code = said.stop()
 
     with pytest.raises(ProcessLookupError):
@@ -231,6 +230,23 @@ def test_a_schedule_that_becomes_unreadable_is_said_and_the_others_go_on(
     problems = [each["message"] for each in said.events if each["event"] == "problem"]
     assert len(problems) == 1
     assert problems[0].startswith("agent0/schedules/torn.md")
+
+
+def test_a_worker_waits_for_a_vault_whose_disk_is_away_and_makes_none(
+    plant: Callable[..., Shell], start: Callable[..., Said]
+) -> None:
+    shell = plant()
+    said = start(shell.start("worker", "--json"))
+    said.until("fired")
+    away = shell.root.rename(shell.root.with_name("away"))
+    said.until("problem")
+    there = shell.root.exists()
+    away.rename(shell.root)
+
+    code = said.stop()
+
+    (problem,) = [each for each in said.events if each["event"] == "problem"]
+    assert (code, there, problem["code"]) == (0, False, "vault-missing")
 
 
 def test_a_worker_ends_with_6_where_a_newer_package_migrates_the_vault(
@@ -263,9 +279,7 @@ def test_an_answer_that_is_written_into_its_document_is_met_by_one_of_several_wo
     workers = [start(drive(tmp_path)) for _ in range(2)]
 
     house.edit("state: pending", "state: approved")
-    end = time.monotonic() + 30
-    while house.inbox() and time.monotonic() < end:
-        time.sleep(0.05)
+    wait_for(lambda: not house.inbox())
     time.sleep(0.5)
     codes = [said.stop() for said in workers]
 
@@ -273,6 +287,35 @@ def test_an_answer_that_is_written_into_its_document_is_met_by_one_of_several_wo
     assert codes == [0, 0]
     assert house.sent == [ADA]
     assert [each["outcome"] for each in resumed] == ["ok"]
+
+
+@pytest.mark.parametrize(("seconds", "outcome"), [("0.7", "ok"), ("60", "interrupted")])
+def test_a_run_that_is_under_way_gets_its_time_and_is_then_recorded_as_interrupted(
+    seconds: str, outcome: str, tmp_path: Path, start: Callable[..., Said]
+) -> None:
+    house, root = House(tmp_path), tmp_path / "vault"
+    text = '---\nschema_version: 2\ncron: "0 * * * *"\nwork_item: go\n---\n'
+    house.put("caldwell/schedules/hourly.md", text)
+    (tmp_path / "slow").write_text(seconds)
+    said = start(drive(tmp_path))
+    wait_for((root / "_schedules/caldwell/hourly.json").exists)
+    make_due(root, "caldwell", 1)
+    wait_for(lambda: any((root / "_runs").glob("*")))
+
+    code = said.stop()
+
+    (line,) = log(root)
+    state = json.loads((root / "_schedules/caldwell/hourly.json").read_text())
+    assert (code, line["status"]) == (0, outcome)
+    assert (state["claim"], state["last"]["outcome"]) == (None, outcome)
+    assert list((root / "_runs").iterdir()) == []
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_a_clock_that_jumps_fires_nothing_twice_and_counts_what_it_skips(
@@ -283,9 +326,7 @@ def test_a_clock_that_jumps_fires_nothing_twice_and_counts_what_it_skips(
     house.put("caldwell/schedules/hourly.md", text)
     state = tmp_path / "vault/_schedules/caldwell/hourly.json"
     said = start(drive(tmp_path))
-    end = time.monotonic() + 20
-    while not state.exists() and time.monotonic() < end:
-        time.sleep(0.02)
+    wait_for(state.exists)
 
     (tmp_path / "wrong").write_text(str(5 * 3600))
     said.until("fired")

@@ -1,4 +1,4 @@
-"""A worker over the vault of `inbox_house`, whose clock goes wrong by the seconds that a file says.
+"""A worker over the vault of `inbox_house`, whose clock is wrong and whose model slow by what files say.
 
 Run as a script: `worker_driver.py FOLDER`; each event is a line of JSON.
 """
@@ -7,6 +7,7 @@ import datetime
 import json
 import signal
 import sys
+import time
 from pathlib import Path
 
 from inbox_house import House  # type: ignore[import-not-found]  # beside this script
@@ -23,14 +24,21 @@ def clock() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=off)
 
 
+def answer(_request: object) -> str:
+    """As slowly as a file says."""
+    slow = folder / "slow"
+    time.sleep(float(slow.read_text()) if slow.exists() else 0.0)
+    return "done"
+
+
 def opened() -> Workspace:
-    found: Workspace = House(folder).workspace(lambda _request: "done")
+    found: Workspace = House(folder).workspace(answer)
     found.clock = clock
     return found
 
 
 if __name__ == "__main__":
-    worker = Worker(opened(), opened, name="test", drain=0.5)
+    worker = Worker(opened(), opened, name="test", drain=1.5)
     signal.signal(signal.SIGTERM, lambda _signal, _frame: worker.told())
     for event in worker.go(once=False):
         print(json.dumps(event.as_json(), default=str), flush=True)  # noqa: T201

@@ -48,7 +48,8 @@ def deploy_plan(
     user: str, as_json: bool, root: str | None,
 ) -> None:  # fmt: skip
     """Show what `up` would write; nothing is started. For containers, print the files or write them with --out."""
-    names, options = deploying.names_of(services), Options(host, port or 0, env_file, user)
+    options = Options(host, port or 0, env_file, user)
+    names = deploying.names_of(services, options)
     if target == _CONTAINER:
         _container([name for name in names if name != deploying.SCHEDULES], options, out, root, as_json=as_json)
         return
@@ -83,11 +84,11 @@ def deploy_up(
     """Write, start and ask each SERVICE; what does not come up is put back. Default those deployed before."""
     options = Options(host, port or 0, env_file, user)
     with workspace(root) as opened:
-        names = deploying.names_of(services or tuple(each.name for each in deploying.running(opened)))
-        if not services and not deploying.running(opened):
+        names = services or tuple(each.name for each in deploying.running(opened))
+        if not names:
             raise UsageError("nothing is deployed yet; name a service", hint="atomic-agents deploy up worker")
         done = []
-        for each in deploying.planned(opened, names, target or "", options):
+        for each in deploying.planned(opened, deploying.names_of(names, options), target or "", options):
             if each.changes and not as_json:
                 _say_plan(each, render.say if dry_run else render.talk)
             if not dry_run:
@@ -147,7 +148,7 @@ def deploy_status(as_json: bool, root: str | None) -> int:
 def deploy_down(services: tuple[str, ...], dry_run: bool, as_json: bool, root: str | None) -> None:
     """Stop each SERVICE, or all, and take away the files that `up` has written; others are left alone."""
     with workspace(root) as opened:
-        names = deploying.names_of(services or (*deploying.DEPLOYABLES, deploying.SCHEDULES))
+        names = deploying.names_of(services or (*deploying.DEPLOYABLES, deploying.SCHEDULES), Options())
         found = deploying.planned(opened, names, "", Options(), remove=True)
         for each in found:
             if dry_run and not as_json:

@@ -87,18 +87,23 @@ class Running:
     options: Options
 
 
-def names_of(names: Sequence[str]) -> list[str]:
+def names_of(names: Sequence[str], options: Options) -> list[str]:
     """The services that are named, or all that stay.
 
     Raises:
-        UsageError: there is none of that name.
+        UsageError: there is none of that name, or a place to listen is not for one of them alone.
     """
     known = (*DEPLOYABLES, SCHEDULES)
     for name in names:
         if name not in known:
             meant = near(name, known) or known
             raise UsageError(f"no service is called {name}", hint=f"atomic-agents deploy plan {meant[0]}")
-    return list(dict.fromkeys(names or DEPLOYABLES))
+    found = list(dict.fromkeys(names or DEPLOYABLES))
+    listening = [name for name in found if name in DEPLOYABLES and DEPLOYABLES[name].port]
+    if (options.host or options.port) and len(listening) != 1:
+        hint = f"atomic-agents deploy up {(listening or ['serve'])[0]} --port {options.port or 8000}"
+        raise UsageError("--host and --port are for one service that listens", hint=hint)
+    return found
 
 
 def target(workspace: Workspace, wanted: str = "") -> str:

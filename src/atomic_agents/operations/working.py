@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from atomic_agents.core.errors import AtomicAgentsError, VaultMissing, VaultTooNew
+from atomic_agents.core.errors import AtomicAgentsError, VaultTooNew
 from atomic_agents.fleet import beats
 from atomic_agents.fleet.beats import Beat
 from atomic_agents.migration import history
@@ -67,18 +67,17 @@ class Worker:
         """Do what is due, until nothing is (`once`) or it is told to end.
 
         Raises:
-            VaultMissing: the vault is not there any more.
             VaultTooNew: a newer package has migrated it.
         """
         children = Children(self.open_workspace)
-        stop: AtomicAgentsError | None = None
+        newer: VaultTooNew | None = None
         try:
             yield from self._begin()
-            while not self._times_told and stop is None:
+            while not self._times_told:
                 try:
                     yield from self._start(children, once=once)
-                except (VaultMissing, VaultTooNew) as error:
-                    stop = error
+                except VaultTooNew as error:
+                    newer = error
                     break
                 if once and not children.keys:
                     return
@@ -89,8 +88,8 @@ class Worker:
             for _ in children.end():  # nothing is left behind, whatever happened
                 pass
             self._good_bye()
-        if stop is not None:
-            raise stop
+        if newer is not None:
+            raise newer
 
     def _begin(self) -> Iterator[Event]:
         if not self.name:
@@ -122,7 +121,7 @@ class Worker:
             if not self._is_time():
                 return
             ready = self._look()
-        except (VaultMissing, VaultTooNew):
+        except VaultTooNew:
             raise
         except AtomicAgentsError as error:  # a disk that is away may come back
             self._look_at = time.monotonic() + _PAUSE_BUSY
@@ -240,7 +239,8 @@ class Worker:
 
     def _send_beat(self, beat: Beat) -> None:
         try:
-            self.workspace.store.apply(beats.put(beat))
+            if self.workspace.exists():  # else it would be made anew where its disk is away
+                self.workspace.store.apply(beats.put(beat))
         except AtomicAgentsError:  # told by whatever else cannot be written
             return
 
