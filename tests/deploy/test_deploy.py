@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,6 +125,18 @@ def test_what_never_came_up_leaves_nothing(house: Shell) -> None:
     assert units(house) == {}
 
 
+def test_an_up_that_is_stopped_while_it_waits_leaves_nothing(house: Shell) -> None:
+    up = house.start("deploy", "up", "serve", "--target", "systemd", "--host", "::", "--port", str(free_port()))
+    called = Path(house.environ["SERVICE_MANAGER"]) / "called"
+    until = time.monotonic() + 20
+    while not (called.exists() and "is-active" in called.read_text()) and time.monotonic() < until:
+        time.sleep(0.02)
+    up.terminate()
+    up.communicate(timeout=30)
+
+    assert (up.returncode != 0, units(house)) == (True, {})
+
+
 def test_a_file_that_deploy_has_not_written_is_left_alone(house: Shell) -> None:
     (each,) = house("deploy", "plan", "worker", "--target", "systemd", "--json").value
     path = Path(each["files"][0]["name"])
@@ -161,6 +174,9 @@ def test_keys_come_from_a_file_that_nobody_else_can_read(house: Shell, tmp_path:
     done, again = house(*up), house("deploy", "up", "worker")
 
     (text,) = units(house).values()
+    keys.unlink()
+    gone = house("deploy", "down", "worker")
+    assert (gone.code, units(house)) == (0, {}), gone.err
     assert (open_to_all.code, f"hint: chmod 600 {keys}" in open_to_all.err) == (2, True)
     assert (done.code, again.out) == (0, "worker is up already; nothing was changed\n"), done.err
     assert f"EnvironmentFile={keys}\n" in text

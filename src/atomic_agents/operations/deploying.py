@@ -152,6 +152,7 @@ def up(workspace: Workspace, wanted: Planned, wait: float = WAIT) -> str:
 
     Raises:
         ServiceFailed: it did not come up, and the files that were there before are back.
+        KeyboardInterrupt: likewise.
     """
     services, plan = workspace.find_services(), wanted.plan.fitting
     kind = plan.kind
@@ -165,7 +166,11 @@ def up(workspace: Workspace, wanted: Planned, wait: float = WAIT) -> str:
     trouble = services.carry_out(plan)
     sight = Sight("inactive")
     if not trouble:
-        trouble, sight = _await(workspace, wanted, since, wait)
+        try:
+            trouble, sight = _await(workspace, wanted, since, wait)
+        except KeyboardInterrupt:
+            services.carry_out(wanted.back)
+            raise
     if not trouble:
         return "restarted" if any(each.before for each in plan.files) else "started"
     sight = services.look(kind, wanted.entry.key) if sight.lines == () else sight
@@ -253,7 +258,6 @@ def _chosen(name: str, options: Options, held: Options, workspace: Workspace) ->
     found = Options(host, port, options.env_file or held.env_file, options.user or held.user)
     if found.env_file:
         found = replace(found, env_file=os.path.abspath(os.path.expanduser(found.env_file)))
-        _check_private(found.env_file)
     return found if found.user else replace(found, user=_owner(workspace.config.root))
 
 
@@ -271,6 +275,8 @@ def _planned(workspace: Workspace, name: str, kind: str, options: Options, *, re
     deployable, services = DEPLOYABLES[name], workspace.find_services()
     if not remove and not all(find_spec(module) for module in deployable.needs):
         raise UsageError(f"{name} needs an extra", hint=f"pip install 'atomic-agents-stack[{deployable.extra}]'")
+    if options.env_file and not remove:
+        _check_private(options.env_file)
     if kind != "systemd-system":
         options = replace(options, user="")
     entry = _entry(workspace, name, options)
