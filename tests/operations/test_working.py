@@ -370,6 +370,24 @@ def test_where_no_copy_can_be_made_a_process_is_started_anew(plant: Callable[...
     assert sorted((event.agent, event.facts["outcome"]) for event in events) == [("agent0", "ok"), ("agent1", "ok")]
 
 
+def test_what_comes_while_a_process_ends_in_vain_does_not_have_to_wait_with_it(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path / "vault")
+    add_agent(store)
+    workspace, marks = scripted_workspace(store, [], root=tmp_path / "vault"), iter(["old", "new", "new", "new"])
+    job = jobs.Job(
+        lambda _workspace, _agents: jobs.Outlook({"caldwell": next(marks)}), lambda _workspace, _agent: iter(())
+    )
+    worker, key = Worker(workspace, lambda: workspace, {"job": job}), ("job", "caldwell")
+    worker._look()
+    worker._begun[key] = worker._seen[key]
+
+    worker._look()
+    list(worker._take(key, None))
+
+    assert worker._seen[key].not_before == 0.0
+    assert worker._begun[key].not_before > time.monotonic()
+
+
 def test_a_job_that_cannot_look_keeps_no_other_from_its_work(tmp_path: Path) -> None:
     store = FolderStore(tmp_path / "vault")
     add_agent(store)

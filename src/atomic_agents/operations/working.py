@@ -51,6 +51,7 @@ class Worker:
     drain: float = DRAIN
     _times_told: int = 0
     _seen: dict[_Key, _Seen] = field(default_factory=dict)
+    _begun: dict[_Key, _Seen] = field(default_factory=dict)
     _said: set[str] = field(default_factory=set)
     _troubles: list[Event] = field(default_factory=list)
     _agents: tuple[str, ...] = ()
@@ -140,6 +141,7 @@ class Worker:
             if once:
                 seen.not_before = float("inf")
             seen.outcome = ""
+            self._begun[key] = seen
             children.start(key, job.act)
 
     def _is_time(self) -> bool:
@@ -200,14 +202,13 @@ class Worker:
             yield from self._take(key, event)
 
     def _take(self, key: _Key, event: Event | None) -> Iterator[Event]:
-        """Pass on what a process says; when it has ended, what it was started for may have to wait."""
-        seen = self._seen.get(key)
+        """Pass on what a process says; when it has ended, what it was begun for may have to wait, and nothing newer."""
+        seen = self._begun[key]
         if event is None:
-            if seen is not None:
-                self._pause(seen)
+            self._pause(seen)
             self._look_at = 0.0
             return
-        if seen is not None and event.kind != NOTICE:
+        if event.kind != NOTICE:
             seen.outcome = FAILED if FAILED in (event.kind, seen.outcome) else event.kind
         yield from self._once_only(event) if event.kind in (PROBLEM, BUSY) else (event,)
 
