@@ -2,7 +2,7 @@
 
 import datetime
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,6 +86,13 @@ def make_providers(config: Config, keys: Keys, search: Search) -> "Sequence[Prov
         QuoteProvider(search),
         LocalProvider(config.cache_dir),
     )
+
+
+def preload(models: Iterable[str]) -> None:
+    """Load what those models are asked with: a process that begins as a copy of this one then has it."""
+    from atomic_agents.providers import library  # noqa: PLC0415 - a second that only a worker pays
+
+    library.preload(models)
 
 
 def make_channel(config: Config, stated: "ChannelSettings") -> "Channel":

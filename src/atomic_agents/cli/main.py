@@ -49,7 +49,9 @@ COMMANDS = {
     "wiki": ("wiki", "pages with their sources: ingest, distill, verify"),
     "journal": ("journal", "what happened, day by day: show, add, search"),
     "schedule": ("schedule", "what agents are woken for, and when; what drives it"),
+    "worker": ("worker", "stays, and drives what is due: schedules, answers, alerts"),
     "dream": ("dream", "what is wrong between notes, as a patch that you review"),
+    "deploy": ("deploy", "have systemd, launchd or a container keep a worker or the server running"),
     "serve": ("serve", "agents over HTTP, and as models for clients of the OpenAI API"),
 }
 _WIDTH = 100

@@ -56,8 +56,13 @@ def error(found: AtomicAgentsError) -> None:
     if isinstance(found, SettingsInvalid):
         problems("error", found.problems)
         return
-    click.echo(f"{_label('error', 'red')}: {found.message}", err=True)
-    hint(found.hint)
+    trouble(found.message, found.hint)
+
+
+def trouble(text: str, what_to_type: str) -> None:
+    """What is wrong in a line, and what to type."""
+    click.echo(f"{_label('error', 'red')}: {text}", err=True)
+    hint(what_to_type)
 
 
 def report(found: AtomicAgentsError, *, as_json: bool) -> None:

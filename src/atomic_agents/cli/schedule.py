@@ -70,7 +70,7 @@ def schedule_add(
         if not _applied(opened, change, dry_run=dry_run):
             return
         found = schedules.find(opened, schedule.agent, schedule.name)
-        drivers = fitting.installed(opened)
+        drivers = fitting.driven_by(opened)
     if as_json:
         render.say_json(_json(found))
         return
@@ -185,7 +185,7 @@ def schedule_check(agent: str, as_json: bool, root: str | None) -> int:
     """What is wrong with the schedules of AGENT, or with any: overdue, never fired, driven twice. Changes nothing."""
     with workspace(root) as opened:
         found = schedules.shown(opened, agent)
-        drivers = fitting.installed(opened)
+        drivers, driven_by = fitting.installed(opened), fitting.driven_by(opened)
     wrong = [problem for each in found for problem in each.problems]
     failed = len(drivers) > 1 or any(problem.severity == "error" for problem in wrong)
     if as_json:
@@ -195,7 +195,7 @@ def schedule_check(agent: str, as_json: bool, root: str | None) -> int:
     if len(drivers) > 1:
         render.notice(f"{' and '.join(drivers)} both drive the schedules of this vault")
         render.hint(f"atomic-agents schedule uninstall --{drivers[-1]}")
-    driven = f"driven by {', '.join(drivers)}" if drivers else "nothing drives them on this machine"
+    driven = f"driven by {', '.join(driven_by)}" if driven_by else "nothing drives them on this machine"
     render.say(f"{render.count(len(found), 'schedule')}, {render.count(len(wrong), 'problem')}; {driven}")
     return int(failed)
 

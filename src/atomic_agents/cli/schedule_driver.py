@@ -1,15 +1,16 @@
 """schedule: run-due, install, uninstall."""
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import click
 
+from atomic_agents.bootstrap import open_workspace
 from atomic_agents.cli import render
 from atomic_agents.cli.options import common, dry_run_option, json_option, workspace, yes_option
-from atomic_agents.core.errors import Busy, UsageError
-from atomic_agents.operations import driving, firing, fitting
-from atomic_agents.operations.firing import Fired
+from atomic_agents.core.errors import UsageError
+from atomic_agents.operations import fitting, jobs, working
+from atomic_agents.operations.jobs import Event
 from atomic_agents.operations.workspace import Workspace
 
 Command = Callable[..., object]
@@ -29,65 +30,34 @@ def run_due(agent: str, dry_run: bool, as_json: bool, root: str | None) -> int:
         opened.require()
         names = (opened.vault.agent(agent).name,) if agent else opened.vault.survey().agents
         if dry_run:
-            waiting = [name for name in names if firing.is_due(opened, name)]
+            waiting = sorted(jobs.look_at_schedules(opened, names).ready)
             render.say_json({"due": waiting}) if as_json else render.say("\n".join(waiting) or "nothing is due")
             return 0
-        found = list(_of_one(opened, agent) if agent else _of_all(opened))
+        events = jobs.fire(opened, names[0]) if agent else _of_all(opened)
+        found = [event for event in map(_said, events) if event.kind not in (jobs.NOTICE, jobs.BUSY)]
+    failed = any(event.failed for event in found)
     if as_json:
-        fired = [each for each in found if "code" not in each]
-        render.say_json(
-            {"fired": fired, "problems": [each for each in found if "code" in each], "failed": _failed(found)}
-        )
-    return int(_failed(found))
+        fired = [event.facts for event in found if event.kind == jobs.FIRED]
+        problems = [{"code": event.facts["code"], "message": event.words, "failed": True}
+                    for event in found if "code" in event.facts]  # fmt: skip
+        render.say_json({"fired": fired, "problems": problems, "failed": failed})
+    return int(failed)
 
 
-def _of_one(opened: Workspace, agent: str) -> Iterator[Mapping[str, object]]:
-    """What is due of one agent, as JSON; said as it comes."""
-    for problem in firing.broken(opened, agent):
-        render.problems("error", [problem])
-        yield {"code": "schedule-invalid", "message": f"{problem.where}: {problem.message}", "failed": True}
-    try:
-        for fired in firing.fire(opened, agent, render.notice):
-            yield _said(fired)
-    except Busy as error:  # another driver is at it, or a run; what is due stays due
-        render.talk(f"{agent}: {error.message}; what is due stays due")
+def _of_all(opened: Workspace) -> Iterator[Event]:
+    """What is due of all agents, a process for each."""
+    yield from working.Worker(opened, partial(open_workspace, opened.config), jobs.SCHEDULES).go(once=True)
 
 
-def _of_all(opened: Workspace) -> Iterator[Mapping[str, object]]:
-    """What is due of all agents; a process for each says it on standard error as it comes."""
-    root = str(opened.config.root)
-    for ended in driving.Drive(opened, lambda agent: ["schedule", "run-due", agent, "--json", "--root", root]).go():
-        try:
-            value = json.loads(ended.said)
-        except ValueError:
-            value = {}
-        yield from value.get("fired", ())
-        yield from value.get("problems", ())
-        if "fired" not in value:  # what failed was none of its runs
-            message = value.get("error", {}).get("message", f"its process ended with {ended.code}")
-            render.talk(f"{ended.agent}: {message}")
-            yield {"code": "agent-failed", "message": f"{ended.agent}: {message}", "failed": True}
-
-
-def _said(fired: Fired) -> Mapping[str, object]:
-    missed = f", {fired.missed:,} missed before it" if fired.missed else ""
-    why = f": {fired.why}" if fired.why else ""
-    at = f"{fired.scheduled_for:%Y-%m-%d %H:%M}"
-    render.talk(f"{fired.agent}/{fired.schedule} for {at}: {fired.outcome}{why}{missed}")
-    return {
-        "agent": fired.agent,
-        "schedule": fired.schedule,
-        "scheduled_for": fired.scheduled_for.isoformat(),
-        "outcome": fired.outcome,
-        "run_id": fired.run_id or None,
-        "why": fired.why or None,
-        "missed": fired.missed,
-        "failed": fired.failed,
-    }
-
-
-def _failed(found: list[Mapping[str, object]]) -> bool:
-    return any(each.get("failed") for each in found)
+def _said(event: Event) -> Event:
+    """The event, once it is told."""
+    if event.kind == jobs.NOTICE:
+        render.notice(event.words)
+    elif event.kind == jobs.PROBLEM:
+        render.trouble(event.words, str(event.facts.get("hint", "")))
+    else:
+        render.talk(event.words)
+    return event
 
 
 def _kinds(command: Command) -> Command:

@@ -22,6 +22,7 @@ AtomicAgentsError
 │   ├── CredentialMissing      no key for the model
 │   └── ModelUnknown           no provider knows the id
 ├── KeysFailed                 a place where keys are kept cannot be used
+├── ServiceFailed              a service did not come up, and was put back
 ├── ApprovalNeeded             a run waits for the operator
 ├── RunInterrupted             Ctrl-C or a signal
 └── InternalError              a bug of ours
@@ -242,6 +243,16 @@ class KeysFailed(AtomicAgentsError):
 
     code = "keys-failed"
     exit_status = 7
+
+
+class ServiceFailed(AtomicAgentsError):
+    """A service that was deployed did not come up; its files are as they were before.
+
+    Correct what its last lines say, which stand above the error, then `atomic-agents deploy up` again; `atomic-agents
+    deploy status` shows what runs.
+    """
+
+    code = "service-failed"
 
 
 class ApprovalNeeded(AtomicAgentsError):

@@ -1,4 +1,4 @@
-"""Agents that systemd starts: the user's units `atomic-agents-*.service` and `atomic-agents-*.timer`."""
+"""Agents that systemd starts: units `atomic-agents-*.service` and `atomic-agents-*.timer`, the user's or all users'."""
 
 import re
 from collections.abc import Iterator
@@ -9,6 +9,9 @@ from atomic_agents.core.service import Entry, Fitting, Service, Written
 
 _FOLDER = (".config", "systemd", "user")
 _STARTS = re.compile(r"^\s*ExecStart\s*=\s*[-@:+!|]*\"?([^\s\"]+)", re.MULTILINE)
+USER, SYSTEM = "systemd", "systemd-system"
+CONTROL = {USER: ("systemctl", "--user"), SYSTEM: ("systemctl",)}
+MARK = re.compile(r"^# (atomic-agents deploy \{.*\})$", re.MULTILINE)
 _ONCE = re.compile(r"^\s*Type\s*=\s*oneshot\s*$", re.MULTILINE)
 
 
@@ -17,40 +20,79 @@ def find(home: Path) -> Iterator[Service]:
 
     A service that stays is restarted where it is running. One that runs once must not be: it would run at once.
     """
-    folder = home.joinpath(*_FOLDER)
+    return _find(home.joinpath(*_FOLDER), USER)
+
+
+def find_system(folder: Path) -> Iterator[Service]:
+    """The same of the whole machine's units."""
+    return _find(folder, SYSTEM)
+
+
+def _find(folder: Path, kind: str) -> Iterator[Service]:
     for path in sorted([*folder.glob("atomic-agents-*.service"), *folder.glob("atomic-agents-*.timer")]):
-        if path.suffix == ".timer" or _ONCE.search(_text(path)):
-            note = "its next start takes the new package"
-            yield Service("systemd", path.name, note=note, program=_program(path), file=str(path))
-        else:
-            restart = ("systemctl", "--user", "try-restart", path.name)
-            yield Service("systemd", path.name, restart, program=_program(path), file=str(path))
+        once = path.suffix == ".timer" or bool(_ONCE.search(_text(path)))
+        restart = () if once else (*CONTROL[kind], "try-restart", path.name)
+        note = "its next start takes the new package" if once else ""
+        found = MARK.search(_text(path))
+        yield Service(
+            kind, path.name, restart, note=note, program=_program(path), file=str(path), mark=found[1] if found else ""
+        )
 
 
 def plan(home: Path, entry: Entry, *, remove: bool = False) -> Fitting:
-    """A timer and the service that it starts, of the user's own systemd.
+    """The units of an entry, of the user's own systemd.
 
     Raises:
         StorageFailed: a unit file cannot hold the entry.
     """
-    folder, name = home.joinpath(*_FOLDER), f"atomic-agents-{entry.key}"
-    command = " ".join(_quoted(part) for part in entry.command)
-    texts = {
-        ".service": f"[Unit]\nDescription={_plain(entry.says)}\n\n[Service]\nType=oneshot\n"
-        f"Environment={_quoted(f'PATH={entry.path}', variables=False)}\nExecStart={command}\n",
-        ".timer": f"[Unit]\nDescription={_plain(entry.says)}, every minute\n\n[Timer]\n"
-        "OnCalendar=*-*-* *:*:00\nAccuracySec=1s\n\n[Install]\nWantedBy=timers.target\n",
-    }
+    return _plan(home.joinpath(*_FOLDER), USER, entry, remove=remove)
+
+
+def plan_system(folder: Path, entry: Entry, *, remove: bool = False) -> Fitting:
+    """The same of the whole machine's systemd."""
+    return _plan(folder, SYSTEM, entry, remove=remove)
+
+
+def _plan(folder: Path, kind: str, entry: Entry, *, remove: bool) -> Fitting:
+    name, systemctl = f"atomic-agents-{entry.key}", CONTROL[kind]
+    texts = {".service": _staying(entry, kind)} if entry.stays else _each_minute(entry)
     files = []
     for suffix, text in texts.items():
         path = folder / f"{name}{suffix}"
         before = path.read_text(encoding="utf-8", errors="surrogateescape") if path.exists() else ""
         files.append(Written(str(path), before, "" if remove else text))
-    systemctl, timer = ("systemctl", "--user"), f"{name}.timer"
+    unit = f"{name}{list(texts)[-1]}"
     reload = ((*systemctl, "daemon-reload"),)
     if remove:
-        return Fitting("systemd", tuple(files), ((*systemctl, "disable", "--now", timer),), reload)
-    return Fitting("systemd", tuple(files), then=(*reload, (*systemctl, "enable", "--now", timer)))
+        return Fitting(kind, tuple(files), ((*systemctl, "disable", "--now", unit),), reload)
+    start = ((*systemctl, "enable", unit), (*systemctl, "restart", unit)) if entry.stays else (
+        (*systemctl, "enable", "--now", unit),
+    )  # fmt: skip
+    return Fitting(kind, tuple(files), then=(*reload, *start))
+
+
+def _each_minute(entry: Entry) -> dict[str, str]:
+    command = " ".join(_quoted(part) for part in entry.command)
+    return {
+        ".service": f"[Unit]\nDescription={_plain(entry.says)}\n\n[Service]\nType=oneshot\n"
+        f"Environment={_quoted(f'PATH={entry.path}', variables=False)}\nExecStart={command}\n",
+        ".timer": f"[Unit]\nDescription={_plain(entry.says)}, every minute\n\n[Timer]\n"
+        "OnCalendar=*-*-* *:*:00\nAccuracySec=1s\n\n[Install]\nWantedBy=timers.target\n",
+    }
+
+
+def _staying(entry: Entry, kind: str) -> str:
+    """One service. It is not started again where it was told to end, was called wrongly or cannot have the vault."""
+    command = " ".join(_quoted(part) for part in entry.command)
+    optional = {"User": entry.user, "EnvironmentFile": entry.environment}
+    return (
+        f"# {entry.mark}\n[Unit]\nDescription={_plain(entry.says)}\nStartLimitIntervalSec=120\nStartLimitBurst=5\n\n"
+        f"[Service]\nType=exec\nExecStart={command}\n"
+        f"Environment={_quoted(f'PATH={entry.path}', variables=False)}\n"
+        + "".join(f"{key}={_plain(value)}\n" for key, value in optional.items() if value)
+        + "Restart=on-failure\nRestartSec=5\nRestartPreventExitStatus=2 6\nKillMode=mixed\nTimeoutStopSec=60\n\n"
+        f"[Install]\nWantedBy={'default' if kind == USER else 'multi-user'}.target\n"
+    )
 
 
 def _quoted(text: str, *, variables: bool = True) -> str:

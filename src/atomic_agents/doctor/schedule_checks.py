@@ -1,9 +1,9 @@
-"""Checks of schedules: what is overdue, never fired or driven twice."""
+"""Checks of schedules and of what drives them: what is overdue, never fired or driven twice, and who has died."""
 
 from collections.abc import Iterator
 
 from atomic_agents.doctor.check import Examination, Finding, State
-from atomic_agents.fleet import watch
+from atomic_agents.fleet import beats, watch
 from atomic_agents.vault import schedules as stated_schedules
 from atomic_agents.vault.vault import Agent
 
@@ -17,6 +17,20 @@ def drivers(examination: Examination) -> Iterator[Finding]:
     if len(found) > 1:
         message = f"{' and '.join(found)} both drive the schedules of this vault"
         yield Finding("warn", message, f"atomic-agents schedule uninstall --{found[-1]}")
+
+
+def workers(examination: Examination) -> Iterator[Finding]:
+    """Every worker that was started is alive, or has said good-bye.
+
+    `atomic-agents worker` starts another one, which takes up what a dead one has left, and forgets it.
+    """
+    for beat in beats.every(examination.vault.store):
+        state = beat.state(examination.now)
+        if state == "alive":
+            continue
+        heard = f"last heard of {beat.at.astimezone(examination.now.tzinfo):%Y-%m-%d %H:%M}"
+        message = f"the worker {beat.name}, process {beat.pid} on {beat.host}, is {state}: {heard}"
+        yield Finding("warn", message, f"ps -p {beat.pid}" if state == "stuck" else "atomic-agents worker")
 
 
 def schedules(examination: Examination, agent: Agent) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from importlib import metadata
 
 from atomic_agents.doctor.check import Examination, Finding
+from atomic_agents.fleet import watch
 from atomic_agents.vault.vault import Agent
 
 _PYTHON = (3, 11)
@@ -70,7 +71,8 @@ def packages(_examination: Examination) -> Iterator[Finding]:
 def services(examination: Examination) -> Iterator[Finding]:
     """What starts agents without you starts the package that is installed here.
 
-    Write the program that the hint names into the service's file, or install the schedule again.
+    Write the program that the hint names into the service's file, or install the schedule again; `atomic-agents deploy
+    up` writes what it has deployed anew.
     """
     here = os.path.dirname(sys.executable)
     for service in examination.find_services():
@@ -80,11 +82,14 @@ def services(examination: Examination) -> Iterator[Finding]:
         name = f"{service.kind}: {service.label}" if service.kind != "cron" else "a line of the crontab"
         edit = "crontab -e" if service.kind == "cron" else service.file
         meant = os.path.join(here, os.path.basename(program))
+        mend = f"write {meant} in its place: {edit}"
+        if service.mark and watch.key(examination.root, "") in service.label:
+            mend = "atomic-agents deploy up"
         if not os.path.exists(program):
-            yield Finding("fail", f"{name} starts {program}, which is not there", f"write {meant} in its place: {edit}")
+            yield Finding("fail", f"{name} starts {program}, which is not there", mend)
         elif here not in (os.path.dirname(program), os.path.dirname(os.path.realpath(program))):
             message = f"{name} starts {program}, which is another installation than this one, {here}"
-            yield Finding("warn", message, f"write {meant} in its place: {edit}")
+            yield Finding("warn", message, mend)
 
 
 def _within(version: str, limit: str) -> bool:

@@ -1,1 +1,1 @@
-"""What agents do without a person at the door: their schedules."""
+"""What agents do without a person at the door: their schedules, and the workers that drive them."""

@@ -46,9 +46,14 @@ def drivers(root: Path, services: Iterable[Service]) -> list[str]:
 
 def driver_key(root: Path) -> str:
     """What tells the driver of the vault at `root` from those of other vaults."""
+    return key(root, "schedules")
+
+
+def key(root: Path, service: str) -> str:
+    """The same of another service of the vault."""
     digest = hashlib.sha256(str(root).encode(errors="surrogateescape")).hexdigest()[:8]
     slug = re.sub(r"[^a-z0-9]+", "-", root.name.lower()).strip("-")[:24] or "vault"
-    return f"schedules-{slug}-{digest}"
+    return f"{service}-{slug}-{digest}"
 
 
 def begun(store: Store, agent: str, run_id: str) -> bool:

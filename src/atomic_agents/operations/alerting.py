@@ -81,6 +81,16 @@ def tell(workspace: Workspace, raised: Sequence[Alert]) -> list[str]:
         return [f"the alerts of this run could not be told: {error.message}"]
 
 
+def outstanding(workspace: Workspace) -> tuple[list[str], datetime.datetime | None]:
+    """The alerts, by key, that `tell` would send now, and when the next one may be tried again; nothing is written."""
+    now = workspace.clock()
+    known = deliveries.history(workspace.store, now)
+    new = [] if _is_broken(workspace) else [alert.key for alert in known.new((), now)]
+    keys = dict.fromkeys([*new, *(delivery.key for delivery in known.pending(now))])
+    later = [sent.again_at for sent in known.sent.values() if sent.again_at is not None and sent.again_at > now]
+    return list(keys), min(later, default=None)
+
+
 def open_channels(workspace: Workspace) -> dict[str, Channel]:
     """The channels that `policy.md` states without an error, by kind."""
     return {each.kind: workspace.make_channel(each) for each in _stated(workspace)}

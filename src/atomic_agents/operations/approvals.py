@@ -8,12 +8,13 @@ from pathlib import PurePosixPath
 
 from atomic_agents.core.change import Change, ChangeSet, Delete, Put
 from atomic_agents.core.document import Document
-from atomic_agents.core.errors import AtomicAgentsError, Conflict, DocumentMissing, UsageError
+from atomic_agents.core.errors import AtomicAgentsError, Busy, Conflict, DocumentMissing, StorageFailed, UsageError
 from atomic_agents.core.values import near
 from atomic_agents.guard import approvals
 from atomic_agents.guard.approvals import Decision, Reply
 from atomic_agents.operations import finishing
 from atomic_agents.operations.grants import operator
+from atomic_agents.operations.runs import LOCK_WAIT
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime.runner import Result
 from atomic_agents.vault import hands
@@ -122,27 +123,47 @@ def answer(
 
 def go_on(workspace: Workspace, item: Item, *, on_text: Say, on_notice: Say) -> Result:
     """Finish the run that waited for an answer; it ends as `finishing.resume` says."""
-    return finishing.resume(workspace, item.run_id, finishing.Wish(), on_text=on_text, on_notice=on_notice)
+    with workspace.store.lock(_lock(item.agent), wait=LOCK_WAIT):
+        return finishing.resume(workspace, item.run_id, finishing.Wish(), on_text=on_text, on_notice=on_notice)
 
 
-def meet_answers(workspace: Workspace, on_notice: Say) -> list[Result]:
-    """Let every run go on whose request was answered in its document, or has expired; what fails is said.
+def meet_answers(workspace: Workspace, on_notice: Say, agent: str = "") -> list[Result]:
+    """Let every run go on, of one agent or of all, whose request was answered in its document, or has expired.
 
-    A run that asked several things goes on with the first answer, and waits again for the next.
+    What fails is said. A run that asked several things goes on with the first answer, and waits again for the next.
+    Answers that another process is meeting are left to it.
     """
     results: list[Result] = []
     met: set[str] = set()
     for item in inbox(workspace):
-        if not item.answered or item.run_id in met:
+        if not item.answered or item.run_id in met or agent not in ("", item.agent):
             continue
         met.add(item.run_id)
-        on_notice(f"{item.id} is {item.state}; {item.run_id} of {item.agent} goes on")
         try:
-            results.append(go_on(workspace, item, on_text=lambda _text: None, on_notice=on_notice))
-        except AtomicAgentsError as error:
+            with workspace.store.lock(_lock(item.agent), wait=0):
+                if workspace.store.read(hands.waiting(item.id)) is not None:  # nobody has met it in between
+                    results += _meet(workspace, item, on_notice)
+        except Busy:
+            continue
+        except StorageFailed as error:  # a vault that cannot be written to can still be read
             on_notice(f"{item.run_id} cannot go on: {error.message}")
-            _forget(workspace, item, error)
     return results
+
+
+def _lock(agent: str) -> str:
+    """What is held while an answer is met, so that two processes never go on with one run."""
+    return f"answers/{agent}"
+
+
+def _meet(workspace: Workspace, item: Item, on_notice: Say) -> list[Result]:
+    on_notice(f"{item.id} is {item.state}; {item.run_id} of {item.agent} goes on")
+    try:
+        wish = finishing.Wish()
+        return [finishing.resume(workspace, item.run_id, wish, on_text=lambda _text: None, on_notice=on_notice)]
+    except AtomicAgentsError as error:
+        on_notice(f"{item.run_id} cannot go on: {error.message}")
+        _forget(workspace, item, error)
+    return []
 
 
 def _forget(workspace: Workspace, item: Item, error: AtomicAgentsError) -> None:

@@ -11,8 +11,10 @@ from atomic_agents.core.errors import AtomicAgentsError, DocumentUnreadable, Run
 from atomic_agents.core.values import Problem
 from atomic_agents.fleet import condition, standing, watch
 from atomic_agents.fleet.condition import ConditionFailed
-from atomic_agents.fleet.schedule import ON_TIME, Due, due
+from atomic_agents.fleet.schedule import ON_TIME, Due, due, upcoming
 from atomic_agents.fleet.standing import Claim, Last, Standing
+from atomic_agents.migration import history
+from atomic_agents.migration.plan import refuse_newer
 from atomic_agents.operations import alerting, runs
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime.runner import Order
@@ -47,6 +49,34 @@ class Fired:
         """Whether somebody has to look at it."""
         return self.outcome in ("failed", "error", "crashed")
 
+    @property
+    def words(self) -> str:
+        """It in a line."""
+        missed = f", {self.missed:,} missed before it" if self.missed else ""
+        why = f": {self.why}" if self.why else ""
+        return f"{self.agent}/{self.schedule} for {self.scheduled_for:%Y-%m-%d %H:%M}: {self.outcome}{why}{missed}"
+
+    def as_json(self) -> dict[str, object]:
+        """It as JSON."""
+        return {
+            "agent": self.agent,
+            "schedule": self.schedule,
+            "scheduled_for": self.scheduled_for.isoformat(),
+            "outcome": self.outcome,
+            "run_id": self.run_id or None,
+            "why": self.why or None,
+            "missed": self.missed,
+            "failed": self.failed,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What there is to do for an agent now, "" for nothing: another text when that changes. And when there will be."""
+
+    mark: str
+    next: datetime.datetime | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
@@ -63,15 +93,23 @@ class _Pending:
         return claim.scheduled_for if claim else self.due.until if self.due else self.standing.since
 
 
-def is_due(workspace: Workspace, agent: str) -> bool:
-    """Whether there is anything to do for an agent, a document with errors included; nothing is locked or written."""
-    try:
-        return any(
-            each.schedule is None or _needs_a_look(workspace, each.schedule)
-            for each in schedules.of(workspace.vault, agent)
-        )
-    except AtomicAgentsError:
-        return True
+def outlook(workspace: Workspace, agent: str) -> Outlook:
+    """What there is to do for an agent, a document with errors included; nothing is locked or written."""
+    marks, times = [], []
+    for stated in schedules.of(workspace.vault, agent):
+        try:
+            known, _ = standing.read(workspace.store, agent, stated.name)
+        except DocumentUnreadable as error:
+            marks.append(error.message)
+            continue
+        if stated.schedule is None:
+            marks += [f"{workspace.clock():%Y-%m-%d} {problem.where} {problem.message}" for problem in stated.problems]
+        elif _needs_a_look(workspace, stated.schedule, known):
+            marks.append(f"{stated.name} {known.since if known else ''} {known.claim if known else ''}")
+        elif known is not None:
+            at = known.claim.claimed_at + ON_TIME if known.claim else upcoming(stated.schedule, known.since)
+            times += [at] if at else []
+    return Outlook("; ".join(marks), min(times, default=None))
 
 
 def broken(workspace: Workspace, agent: str) -> list[Problem]:
@@ -89,6 +127,7 @@ def fire(workspace: Workspace, agent: str, on_notice: Callable[[str], None]) -> 
         AgentMissing: there is no such agent.
         Busy: another driver is at it, or a run of the agent is under way; what is due stays due.
         RunInterrupted: the operator stopped a run.
+        VaultTooNew: a newer package has migrated the vault; what is due stays due.
     """
     workspace.require()
     home = workspace.vault.agent(agent).name
@@ -96,13 +135,19 @@ def fire(workspace: Workspace, agent: str, on_notice: Callable[[str], None]) -> 
         while pending := _next(workspace, home):
             with workspace.store.lock(f"agent/{home}", wait=0):
                 pass  # a run that is under way goes first, and nothing is claimed for it to wait with
+            _refuse_newer(workspace, home)
             found = _settle(workspace, pending, on_notice)
             if found is not None:
                 yield found
 
 
-def _needs_a_look(workspace: Workspace, schedule: Schedule) -> bool:
-    known, _ = standing.read(workspace.store, schedule.agent, schedule.name)
+def _refuse_newer(workspace: Workspace, agent: str) -> None:
+    found = workspace.vault.settings(workspace.vault.agent(agent))
+    migrated = history.read(workspace.store).version or 0
+    refuse_newer(max((migrated, *(each.version for each in found.files.values()))))
+
+
+def _needs_a_look(workspace: Workspace, schedule: Schedule, known: Standing | None) -> bool:
     if known is None or known.shape != schedule.shape:
         return True
     now = workspace.clock()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from atomic_agents.core.errors import Conflict, StorageFailed, UsageError
 from atomic_agents.core.service import Entry, Fitting
-from atomic_agents.fleet import watch
+from atomic_agents.fleet import beats, watch
 from atomic_agents.operations.workspace import Workspace
 
 KINDS = ("cron", "systemd", "launchd")
@@ -63,7 +63,7 @@ def planned(workspace: Workspace, kind: str = "", *, remove: bool = False) -> Pl
     if others and not remove:
         hint = f"atomic-agents schedule uninstall --{others[0]}"
         raise Conflict(f"{others[0]} drives the schedules of this vault already", hint=hint)
-    return Plan(services.plan(chosen, ours, remove=remove), () if remove else tuple(_notes(workspace, chosen)))
+    return Plan(services.plan(chosen, ours, remove=remove), () if remove else tuple(notes(workspace, chosen)))
 
 
 def carried_out(workspace: Workspace, plan: Plan) -> None:
@@ -81,7 +81,14 @@ def installed(workspace: Workspace) -> list[str]:
     return watch.drivers(workspace.config.root, workspace.find_services().found())
 
 
-def _notes(workspace: Workspace, kind: str) -> Iterator[str]:
+def driven_by(workspace: Workspace) -> list[str]:
+    """What drives the schedules of this vault: those kinds, and workers that are alive."""
+    alive = any(beat.state(workspace.clock()) == "alive" for beat in beats.every(workspace.store))
+    return [*installed(workspace), *(["a worker"] if alive else [])]
+
+
+def notes(workspace: Workspace, kind: str) -> Iterator[str]:
+    """What to know of what a kind starts: keys that it will not have, and when it runs."""
     sights = [workspace.keys.look(name) for name in workspace.keys.names()]
     for name in (sight.name for sight in sights if sight.where.startswith("env:")):
         where = f"is in your shell's environment, which {kind} does not have"

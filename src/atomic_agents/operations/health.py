@@ -43,6 +43,7 @@ OF_VAULT: dict[str, VaultCheck] = {
     "shared-spend": run_checks.shared_spend,
     "services": world_checks.services,
     "drivers": schedule_checks.drivers,
+    "workers": schedule_checks.workers,
     "alerts": alert_checks.alerts,
     "telemetry": world_checks.telemetry,
 }

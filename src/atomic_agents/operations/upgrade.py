@@ -14,7 +14,7 @@ from atomic_agents.migration.changelog import Section
 from atomic_agents.migration.history import History
 from atomic_agents.migration.plan import Announce, Census, Plan, Progress, silent, unannounced
 from atomic_agents.migration.preflight import Finding
-from atomic_agents.operations import health
+from atomic_agents.operations import deploying, health
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime import transcript
 from atomic_agents.vault.vault import Survey
@@ -215,7 +215,11 @@ def restart(workspace: Workspace, services: Sequence[Service]) -> tuple[Restarte
             return Restarted(service, "not restarted", service.note)
         if not service.restart:
             return Restarted(service, "not needed", service.note)
+        since = workspace.clock()
+        runs = bool(service.mark) and deploying.runs(workspace, service)
         trouble = machine.restart(service)
+        if runs and not trouble:  # it was asked for what it is for before, and is now
+            trouble = deploying.after_restart(workspace, service, since)
         return Restarted(service, "not restarted" if trouble else "restarted", trouble)
 
     return tuple(one(service) for service in services)

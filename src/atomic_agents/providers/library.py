@@ -1,9 +1,10 @@
 """Models behind a network, through pydantic-ai: Anthropic, OpenAI and what speaks like them, others by extra."""
 
 import gc
+import importlib
 import importlib.util
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -187,6 +188,15 @@ def _warm(client: "type[_Client]", transport: Callable[..., "AsyncClient"], base
         return made, made.close
 
     return background().keep((client, base_url, key), make)
+
+
+def preload(model_ids: Iterable[str]) -> None:
+    """Import what those models are asked with; no client, no thread, no key."""
+    families = {split[0] for split in map(_split, model_ids) if split}
+    with importing():
+        for family in sorted(families & {"anthropic", "openai"}):
+            importlib.import_module(f"pydantic_ai.models.{family}")
+            importlib.import_module(f"pydantic_ai.providers.{family}")
 
 
 @contextmanager

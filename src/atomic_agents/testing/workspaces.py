@@ -7,7 +7,7 @@ from pathlib import Path
 from atomic_agents.config import Config
 from atomic_agents.core.change import ChangeSet, Put
 from atomic_agents.core.errors import StorageFailed
-from atomic_agents.core.service import Entry, Fitting, Service
+from atomic_agents.core.service import Entry, Fitting, Service, Sight
 from atomic_agents.core.store import Store
 from atomic_agents.operations import runs
 from atomic_agents.operations.workspace import Workspace
@@ -57,6 +57,9 @@ class NoServices:
 
     def plan(self, kind: str, entry: Entry, *, remove: bool = False) -> Fitting:
         raise StorageFailed(f"there is no {kind} for {entry.key}" + (" to remove" if remove else ""))
+
+    def look(self, kind: str, key: str) -> Sight:
+        return Sight("inactive", (f"there is no {kind} for {key}",))
 
     def carry_out(self, fitting: Fitting) -> str:
         return f"there is no {fitting.kind}"

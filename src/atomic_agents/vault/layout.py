@@ -25,6 +25,9 @@ REPORTS = f"{MIGRATIONS}/reports"
 PINS = f"{MIGRATIONS}/pins.json"
 TEMPLATE_RECORDS = f"{MIGRATIONS}/templates"
 OPEN_RUNS = "_runs/"
+WORKERS = "_workers/"
+ALERTS = "_alerts/"
+SCHEDULE_STATES = "_schedules/"
 DERIVED = ".atomic"
 INDEX_DATABASE = f"{DERIVED}/index.sqlite"
 KEPT = f"{DERIVED}/kept"
@@ -131,7 +134,7 @@ def log_day(agent: str, day: datetime.date) -> str:
 
 def alerts(day: datetime.date) -> str:
     """The record of what the operator was told unasked in one month."""
-    return f"_alerts/{day:%Y-%m}.jsonl"
+    return f"{ALERTS}{day:%Y-%m}.jsonl"
 
 
 def runs(agent: str) -> str:
@@ -151,7 +154,12 @@ def schedule(agent: str, name: str) -> str:
 
 def schedule_state(agent: str, name: str) -> str:
     """What is remembered of one schedule."""
-    return f"_schedules/{agent}/{name}.json"
+    return f"{SCHEDULE_STATES}{agent}/{name}.json"
+
+
+def worker(name: str) -> str:
+    """What a worker says of itself from time to time."""
+    return f"{WORKERS}{name}.json"
 
 
 def open_run(run_id: str) -> str:

@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import Literal, cast
 
 from atomic_agents._schema import CURRENT_SCHEMA_VERSION
-from atomic_agents.core.change import Revision
+from atomic_agents.core.change import ABSENT, Revision
 from atomic_agents.core.document import Document
-from atomic_agents.core.errors import DocumentUnreadable
+from atomic_agents.core.errors import DocumentUnreadable, PathRefused, StorageFailed
 from atomic_agents.core.values import Problem, Usd
 from atomic_agents.vault import cron, layout, settings
 from atomic_agents.vault.rules import BOOLEAN, MONEY, TEXT, TEXTS, Finding, Rule, check
@@ -81,7 +81,11 @@ def of(vault: Vault, agent: str) -> list[Stated]:
 def stated(vault: Vault, agent: str, name: str) -> Stated | None:
     """One schedule by its name; None where there is none."""
     path = layout.schedule(agent, name)
-    blob = vault.store.read(path)
+    try:
+        blob = vault.store.read(path)
+    except (StorageFailed, PathRefused) as error:  # one that cannot be read keeps no other from being fired
+        problem = Problem(path, 0, error.message.removeprefix(f"{path}: "), error.hint)
+        return Stated(agent, name, path, ABSENT, None, (problem,))
     if blob is None:
         return None
     try:
