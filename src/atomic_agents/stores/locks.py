@@ -59,15 +59,13 @@ class _Queue:
 
 
 _queues: Final[weakref.WeakValueDictionary[str, _Queue]] = weakref.WeakValueDictionary()
-_queues_guard: Final = threading.Lock()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_queues.clear)  # the threads that hold them are not there
 
 
 @contextlib.contextmanager
 def _turn(path: str, name: str, deadline: float) -> Iterator[None]:
-    with _queues_guard:
-        queue = _queues.setdefault(path, _Queue())
+    queue = _queues.setdefault(path, _Queue())  # two that come at the same moment may get two, and ask the system
     if not queue.turn.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
         raise _busy(path, name)
     try:
