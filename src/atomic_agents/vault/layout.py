@@ -27,6 +27,8 @@ TEMPLATE_RECORDS = f"{MIGRATIONS}/templates"
 OPEN_RUNS = "_runs/"
 DERIVED = ".atomic"
 INDEX_DATABASE = f"{DERIVED}/index.sqlite"
+ROLLUPS = f"{DERIVED}/rollups.sqlite"
+DASHBOARD = "_dashboard"
 KEPT = f"{DERIVED}/kept"
 SERVE_TOKENS = "_serve/tokens.json"
 
