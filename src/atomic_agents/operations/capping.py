@@ -1,13 +1,17 @@
 """Caps that fit what an agent has cost so far, and the change set that states them in its `model.md`."""
 
+import contextlib
 import datetime
+import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 
 from atomic_agents.core.change import ChangeSet, Put
-from atomic_agents.core.errors import UsageError
+from atomic_agents.core.document import Document, parse, same
+from atomic_agents.core.errors import DocumentUnreadable, UsageError
 from atomic_agents.core.values import Usd
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.vault import layout, settings
@@ -55,13 +59,29 @@ def plan(workspace: Workspace, name: str, daily: Usd, monthly: Usd) -> ChangeSet
         why = "has no model.md of its own" if document is None else "has its settings in the published sections"
         hint = "state its caps in a text editor" if document is None else "atomic-agents migrate --to v2"
         raise UsageError(f"{agent.name} {why}", hint=hint)
-    stated = document.meta.get("cost_guardrails")
-    caps = {**(stated if isinstance(stated, dict) else {}), "enabled": True}
-    caps |= {"daily_cap_usd": float(daily), "monthly_cap_usd": float(monthly)}
+    caps = {"enabled": True, "daily_cap_usd": float(daily), "monthly_cap_usd": float(monthly)}
     blob = workspace.store.read(path)
-    edited = document.edit({"cost_guardrails": caps}).data
-    put = Put(path, edited, expect=blob.revision if blob else "changed")
+    put = Put(path, _edited(document, caps).data, expect=blob.revision if blob else "changed")
     return ChangeSet(f"cap {agent.name}", (put,))
+
+
+def _edited(document: Document, caps: Mapping[str, object]) -> Document:
+    """The document with caps stated: line by line, so that comments stay, where the block's form allows it."""
+    stated = document.meta.get("cost_guardrails")
+    stated = stated if isinstance(stated, dict) else {}
+    if all(stated.get(key) == value for key, value in caps.items()):
+        return document
+    lines = document.text.splitlines(keepends=True)
+    for key, value in caps.items():
+        at = document.line_of("cost_guardrails", key) - 1
+        own = re.fullmatch(rf"(\s+{key}:[ \t]+)[^#\s]+(\s*(?:#.*)?\s*)", lines[at]) if at >= 0 else None
+        if own and stated.get(key) != value:
+            lines[at] = f"{own[1]}{json.dumps(value)}{own[2]}"
+    with contextlib.suppress(DocumentUnreadable):
+        edited = parse(document.path, "".join(lines).encode())
+        if same(edited.meta, {**document.meta, "cost_guardrails": {**stated, **caps}}):
+            return edited
+    return document.edit({"cost_guardrails": {**stated, **caps}})
 
 
 def _cents(amount: Usd) -> Usd:

@@ -15,6 +15,7 @@ from atomic_agents.core.values import Usd
 # Control characters, and those that turn the direction of text: what an approval shows must be what it means.
 _DECEIVING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 _WIDTH, _HEIGHT = 120, 24
+_SHORT = 60
 
 
 @functools.cache
@@ -27,7 +28,7 @@ def environment(cache: str = "") -> Environment:
     )  # fmt: skip
     found.filters |= {
         "money": money, "when": when, "day": day, "count": count, "seconds": seconds, "json_text": json_text,
-        "spark": spark, "percent": percent, "size": size, "lines": diff_lines,
+        "spark": spark, "percent": percent, "size": size, "short": short, "lines": diff_lines,
     }  # fmt: skip
     return found
 
@@ -88,6 +89,13 @@ def size(number: int) -> str:
     return f"{number:,} B" if number < 1024 else f"{number / 1024:,.0f} kB" if number < 1 << 20 else f"{number / (1 << 20):,.1f} MB"
 
 
+def short(number: int) -> str:
+    """A large number in few signs: 1.06 M."""
+    if number < 10_000:
+        return f"{number:,}"
+    return f"{number / 1000:,.0f} k" if number < 1_000_000 else f"{number / 1_000_000:,.2f} M"
+
+
 def percent(part: Usd, whole: Usd) -> int:
     """A share of a hundred; 100 where there is nothing to have a share of."""
     return int(min(part / whole * 100, Decimal(999))) if whole else 100
@@ -100,7 +108,8 @@ def json_text(value: object) -> str:
             value = json.loads(value)
         except (ValueError, RecursionError):
             return str(value)
-    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    short = json.dumps(value, ensure_ascii=False, default=str)
+    return short if len(short) < _SHORT else json.dumps(value, ensure_ascii=False, indent=2, default=str)
 
 
 def spark(values: Sequence[Usd]) -> list[tuple[float, float, float, float]]:

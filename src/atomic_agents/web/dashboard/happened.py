@@ -88,9 +88,9 @@ def _steps(events: tuple[Event, ...]) -> Iterator[Step]:
 def _title(event: Event) -> str:
     match event.name:
         case "asking":
-            return f"asks {event.text('model')}"
+            return event.text("model")
         case "answered":
-            return f"answered: {event.text('input_tokens')} tokens in, {event.text('output_tokens')} out"
+            return f"{event.text('input_tokens')} tokens in, {event.text('output_tokens')} out"
         case "calling" | "called":
             failed = " failed" if event.facts.get("failed") is True else ""
             return f"{event.text('tool_name') or 'a tool'}{failed}"
@@ -106,7 +106,7 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
     "called": ("text",),
     "failed": ("partial",),
 }
-_QUIET = ("cost", "status", "error", "tool_name", "model", "reason", "input_tokens", "output_tokens", "failed", "system",
+_QUIET = ("cost", "cost_usd", "status", "error", "tool_name", "model", "reason", "input_tokens", "output_tokens", "failed", "system",
           "messages", "sections", "tools")  # fmt: skip
 
 

@@ -51,7 +51,7 @@ def undo(look: Look, query: Mapping[str, str]) -> Mapping[str, object]:
     name, what = look.agent(query.get("agent", "")), query.get("change", "")
     verb, change = changes.undo(look.workspace, name, what)
     plan = changes.plan(look.workspace, name, verb, what="undo", reason="by hand", undoes=change)
-    return {"agent": name, "change": change, "said": plan.said, "diff": plan.diff[:2000]}
+    return {"agent": name, "change": change, "words": plan.said, "diff": plan.diff[:2000]}
 
 
 def pages(look: Look, query: Mapping[str, str]) -> Mapping[str, object]:

@@ -24,7 +24,7 @@
     const axis = { stroke: colour("--dim"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui" };
     const options = {
       width: box.clientWidth || 320, height: 240, cursor: { drag: { x: false, y: false }, y: false },
-      scales: { x: { time: true }, y: { range: (_, __, high) => [0, (high || 1) * 1.08] } },
+      scales: { x: { time: true, range: (_, low, high) => bars ? [low - 43200, high + 43200] : [low, high] }, y: { range: (_, __, high) => [0, (high || 1) * 1.08] } },
       axes: [
         { ...axis, grid: { show: false }, values: (_, all) => all.map((at) => new Date(at * 1000).toLocaleDateString("en", { day: "numeric", month: "short" })) },
         { ...axis, size: 64, values: (_, all) => all.map((value) => bars ? money(value) : value.toLocaleString("en")) },
