@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from dashboard_house import DREAM, Served, build, line, say
+from dashboard_house import DREAM, Served, build, line, say  # type: ignore[import-not-found]  # beside this file
 
 from atomic_agents.core.change import Append, ChangeSet
 from atomic_agents.stores.files import FolderStore
@@ -16,16 +16,30 @@ from atomic_agents.testing.servers import OpenAIServer
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = os.environ.get("ATOMIC_AGENTS_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or ""
+CHROMIUM = (
+    os.environ.get("ATOMIC_AGENTS_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or ""
+)
 SHOTS = os.environ.get("ATOMIC_AGENTS_TEST_SCREENSHOTS", "")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PAGES = {
-    "now": "/", "agents": "/agents", "agent": "/agent?name=caldwell", "runs": "/runs", "run": "/run?id=caldwell:last",
-    "cost": "/cost", "memory": "/memory", "notes": "/notes?agent=caldwell", "note": "/note?agent=caldwell&file=user_evil.md",
-    "found": "/notes?agent=caldwell&q=ferry", "lint": "/lint?agent=caldwell", "wiki": "/wiki?agent=caldwell&page=harbour.md",
-    "journal": "/journal?agent=caldwell", "conversations": "/conversations?agent=caldwell",
-    "dream": f"/dream?agent=caldwell&id={DREAM}", "cap": "/cap?agent=caldwell&daily=3&monthly=40", "upgrade": "/upgrade?plan=1",
-}  # fmt: skip
+    "now": "/",
+    "agents": "/agents",
+    "agent": "/agent?name=caldwell",
+    "runs": "/runs",
+    "run": "/run?id=caldwell:last",
+    "cost": "/cost",
+    "memory": "/memory",
+    "notes": "/notes?agent=caldwell",
+    "note": "/note?agent=caldwell&file=user_evil.md",
+    "found": "/notes?agent=caldwell&q=ferry",
+    "lint": "/lint?agent=caldwell",
+    "wiki": "/wiki?agent=caldwell&page=harbour.md",
+    "journal": "/journal?agent=caldwell",
+    "conversations": "/conversations?agent=caldwell",
+    "dream": f"/dream?agent=caldwell&id={DREAM}",
+    "cap": "/cap?agent=caldwell&daily=3&monthly=40",
+    "upgrade": "/upgrade?plan=1",
+}
 _SOON = 15_000
 
 pytest.importorskip("playwright", reason="the extra browser is not installed")
@@ -79,7 +93,9 @@ def opened(browser: "Browser") -> "Iterator[Any]":
 def test_every_page_fits_can_be_read_and_says_nothing_to_the_console(
     served: Served, opened: Any, theme: str, width: int
 ) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="the extra browser is not installed").Axe()
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="the extra browser is not installed"
+    ).Axe()
     page = opened(theme=theme, width=width)
     wide: list[str] = []
     serious: list[str] = []
@@ -89,7 +105,9 @@ def test_every_page_fits_can_be_read_and_says_nothing_to_the_console(
         if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
             wide.append(name)
         found = axe.run(page).response["violations"] if (theme == "dark") == (width < 1000) else []
-        serious += [f"{name}: {v['id']} {v['nodes'][0]['html']}" for v in found if v["impact"] in ("serious", "critical")]
+        serious += [
+            f"{name}: {v['id']} {v['nodes'][0]['html']}" for v in found if v["impact"] in ("serious", "critical")
+        ]
         if SHOTS:
             page.screenshot(path=str(Path(SHOTS, f"{name}-{theme}-{width}.png")), full_page=True)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from dashboard_house import AGENTS, DREAM, Served, build, line, say
+from dashboard_house import AGENTS, DREAM, Served, build, line, say  # type: ignore[import-not-found]  # beside this file
 
 from atomic_agents.core.change import Append, ChangeSet
 from atomic_agents.core.store import Blob
@@ -21,13 +21,30 @@ from atomic_agents.testing.workspaces import NOON, scripted_workspace
 from atomic_agents.web.dashboard.look import Look
 
 PAGES = (
-    "/", "/agents", "/agents?q=cald", "/agent?name=caldwell", "/agent?name=projects/press/agents/writer", "/runs",
-    "/runs?agent=scout&status=error", "/run?id=caldwell:last", "/cost", "/cost?agent=caldwell&month=2026-10", "/memory",
-    "/cap?agent=caldwell&daily=2&monthly=30", "/notes?agent=caldwell", "/notes?agent=scout&page=2", "/lint?agent=caldwell",
-    "/notes?agent=caldwell&q=ferry", "/note?agent=caldwell&file=user_evil.md", "/wiki?agent=caldwell&page=harbour.md",
-    "/journal?agent=caldwell", "/conversations?agent=caldwell", f"/dream?agent=caldwell&id={DREAM}", "/upgrade",
+    "/",
+    "/agents",
+    "/agents?q=cald",
+    "/agent?name=caldwell",
+    "/agent?name=projects/press/agents/writer",
+    "/runs",
+    "/runs?agent=scout&status=error",
+    "/run?id=caldwell:last",
+    "/cost",
+    "/cost?agent=caldwell&month=2026-10",
+    "/memory",
+    "/cap?agent=caldwell&daily=2&monthly=30",
+    "/notes?agent=caldwell",
+    "/notes?agent=scout&page=2",
+    "/lint?agent=caldwell",
+    "/notes?agent=caldwell&q=ferry",
+    "/note?agent=caldwell&file=user_evil.md",
+    "/wiki?agent=caldwell&page=harbour.md",
+    "/journal?agent=caldwell",
+    "/conversations?agent=caldwell",
+    f"/dream?agent=caldwell&id={DREAM}",
+    "/upgrade",
     "/upgrade?plan=1",
-)  # fmt: skip
+)
 A_PAGE = 300_000
 
 
@@ -42,7 +59,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture
 def vault(tmp_path: Path) -> Path:
-    return build(tmp_path)
+    return Path(build(tmp_path))
 
 
 def render(root: Path, *arguments: str) -> dict[str, object]:
@@ -75,9 +92,11 @@ def test_what_the_vault_says_is_shown_as_it_stands(served: Served) -> None:
 
 
 def test_what_is_not_there_is_told_in_words(served: Served) -> None:
-    missing = [served.get(path) for path in ("/nix", "/agent?name=nobody", "/run?id=run-0", "/note?agent=scout&file=../../x")]
+    missing = [
+        served.get(path) for path in ("/nix", "/agent?name=nobody", "/run?id=run-0", "/note?agent=scout&file=../../x")
+    ]
 
-    assert [404, 404, 404, 404] == [answer.status_code for answer in missing]
+    assert [answer.status_code for answer in missing] == [404, 404, 404, 404]
     assert "there is no agent nobody" in missing[1].text
 
 
@@ -85,14 +104,14 @@ def test_strangers_and_forged_forms_change_nothing(served: Served) -> None:
     fields = {"agent": "caldwell", "id": DREAM, "hunk": "1", "verb": "accept"}
 
     def sent(**more: object) -> int:
-        return served.post("dream", **{**fields, **more}).status_code  # type: ignore[arg-type]
+        return int(served.post("dream", **{**fields, **more}).status_code)
 
     no_token, elsewhere = sent(csrf="0" * 64), sent(headers={"Origin": "https://evil.example"})
     silent, rebound = sent(headers={}), sent(headers={"Origin": "http://evil.example", "Host": "evil.example"})
     as_json = httpx2.post(f"{served.url}/dream", json=fields, headers={"Origin": served.url}).status_code
     reading = served.get("/", headers={"Host": "evil.example"}).status_code
 
-    assert (403, 403, 403, 421, 415, 421) == (no_token, elsewhere, silent, rebound, as_json, reading)
+    assert (no_token, elsewhere, silent, rebound, as_json, reading) == (403, 403, 403, 421, 415, 421)
     assert '"state": "open"' in (served.root / f"caldwell/dreams/{DREAM}/manifest.json").read_text()
 
 
@@ -104,14 +123,16 @@ def test_a_dream_is_reviewed_applied_and_taken_back_by_plain_forms(served: Serve
     applied = tea.read_text()
     answers.append(served.post("dream", **fields, verb="revert"))
 
-    assert [303, 303, 303] == [answer.status_code for answer in answers]
+    assert [answer.status_code for answer in answers] == [303, 303, 303]
     assert ("with scones" in applied, "with scones" in tea.read_text()) == (True, False)
 
 
 def test_a_change_of_memory_is_shown_and_taken_back(served: Served) -> None:
     served.command("memory", "edit", "caldwell", "user_ferry.md", "--body", "The ferry leaves at ten.")
     ferry = served.root / "caldwell/memory/user_ferry.md"
-    change = re.findall(r"/undo\?agent=caldwell&amp;change=([^\"]+)", served.get("/note?agent=caldwell&file=user_ferry.md").text)[0]
+    change = re.findall(
+        r"/undo\?agent=caldwell&amp;change=([^\"]+)", served.get("/note?agent=caldwell&file=user_ferry.md").text
+    )[0]
 
     shown = served.get(f"/undo?agent=caldwell&change={change}").text
     answer = served.post("undo", agent="caldwell", change=change)
@@ -129,7 +150,7 @@ def test_caps_are_stated_as_shown_or_not_at_all(served: Served) -> None:
     stale = served.post("cap", **fields, was="0" * 64)
     done = served.post("cap", **fields, was=was)
 
-    assert (409, 303) == (stale.status_code, done.status_code)
+    assert (stale.status_code, done.status_code) == (409, 303)
     assert "daily_cap_usd: 3" in model.read_text()
     assert "enabled: true # mine" in model.read_text()
 
@@ -150,12 +171,20 @@ def test_a_token_becomes_a_cookie_and_opens_what_it_is_for(vault: Path) -> None:
     cookie = opened.headers["set-cookie"]
     guest = {"Cookie": login(part).headers["set-cookie"].partition(";")[0]}
     seen = served.get("/agents", headers=guest).text
-    others = [served.get(path, headers=guest).status_code for path in ("/agent?name=caldwell", "/run?id=caldwell:last", "/upgrade")]
+    others = [
+        served.get(path, headers=guest).status_code
+        for path in ("/agent?name=caldwell", "/run?id=caldwell:last", "/upgrade")
+    ]
     forged = served.post("dream", csrf="", headers={"Origin": served.url, **guest}).status_code
     nell = served.get("/agents", headers={"Cookie": cookie.partition(";")[0]}).text
     served.end()
 
-    assert (401, 401, 303, "/") == (closed.status_code, wrong.status_code, opened.status_code, opened.headers["location"])
+    assert (
+        closed.status_code,
+        wrong.status_code,
+        opened.status_code,
+        opened.headers["location"],
+    ) == (401, 401, 303, "/")
     assert "HttpOnly" in cookie
     assert "SameSite=strict" in cookie
     assert ("caldwell" in nell, "caldwell" in seen, "scout" in seen) == (True, False, True)
@@ -220,8 +249,11 @@ def test_rollups_say_what_the_costs_say(vault: Path) -> None:
     log.parent.mkdir(parents=True)
     at = datetime.datetime(2026, 1, 2, 9, tzinfo=datetime.UTC)
     repeats = {"trigger": "delegate", "delegate_run_id": "run-1"}
-    log.write_text(f"{line(at, 1)}\n{line(at, 2, **repeats)}\n{line(at, 3, cost_usd='much')}\n{{torn\n{line(at, 4, status='deduped')}\n")
-    workspace = scripted_workspace(FolderStore(vault), [], root=vault, clock=lambda: datetime.datetime.now().astimezone())
+    lines = (line(at, 1), line(at, 2, **repeats), line(at, 3, cost_usd="much"), "{torn", line(at, 4, status="deduped"))
+    log.write_text("".join(f"{text}\n" for text in lines))
+    workspace = scripted_workspace(
+        FolderStore(vault), [], root=vault, clock=lambda: datetime.datetime.now().astimezone()
+    )
     today = workspace.clock().date()
 
     said = costs.costs(workspace, by="model", since=datetime.date(2026, 1, 1), until=today)
@@ -232,7 +264,9 @@ def test_rollups_say_what_the_costs_say(vault: Path) -> None:
     assert {name: (s.runs, s.cost, s.input_tokens) for name, s in said.groups} == {
         name: (s.runs, s.cost, s.input_tokens) for name, s in found.items()
     }
-    assert [(p.path, p.line, p.message) for p in said.problems] == [(p.path, p.line, p.message) for p in look.rollups.problems]
+    assert [(p.path, p.line, p.message) for p in said.problems] == [
+        (p.path, p.line, p.message) for p in look.rollups.problems
+    ]
     assert said.month.spent == look.spent()[1]
     assert {(c.agent, c.period, c.spent) for c in said.caps} == {
         (c.agent, c.period, c.spent) for caps in look.caps.values() for c in caps

@@ -29,21 +29,21 @@ def dashboard_command(ctx: click.Context) -> None:
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=_PORT, show_default=True, metavar="P", help="0 takes any."
 )
-@click.option("--auth", is_flag=True, help="Ask on this machine for a token too.")
+@click.option("--auth", "asked", is_flag=True, help="Ask on this machine for a token too.")
 @click.option("--allow-host", "hosts", multiple=True, metavar="NAME", help="A further name of this server.")
 @common
-def serve_command(host: str, port: int, auth: bool, hosts: tuple[str, ...], root: str | None) -> int:
+def serve_command(host: str, port: int, asked: bool, hosts: tuple[str, ...], root: str | None) -> int:
     """Show pages that keep themselves up to date, until you stop it.
 
     On this machine no token is needed. Beyond it, `atomic-agents serve token add NAME --verb admin` makes one.
     """
     _require("starlette", "uvicorn", "jinja2")
-    from atomic_agents.cli import serve  # noqa: PLC0415 - only this needs it
-    from atomic_agents.web import app, auth as door  # noqa: PLC0415, I001 - 200 ms that only a server pays
-    from atomic_agents.web.dashboard.live import live_of  # noqa: PLC0415 - the same
+    from atomic_agents.cli import serve  # noqa: PLC0415 - 200 ms that only a server pays, with what follows
+    from atomic_agents.web import app, auth  # noqa: PLC0415
+    from atomic_agents.web.dashboard.live import live_of  # noqa: PLC0415
 
     with workspace(root) as opened:
-        needs_token = serve.token_needed(opened, host, asked=auth, loopback=door.is_loopback(host))
+        needs_token = serve.token_needed(opened, host, asked=asked, loopback=auth.is_loopback(host))
         settings = app.Settings("", needs_token, serve.names(host, hosts))
         listening = app.bound(host, port)
         _close_crashed(opened)

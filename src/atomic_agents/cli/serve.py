@@ -73,7 +73,9 @@ def serve_start(
         host = host or said.host or _HOST
         header = identity_header or said.identity_header
         proxy = door.Proxy(header, proxies) if header and proxies else door.Proxy(header) if header else None
-        needs_token = token_needed(opened, host, asked=auth, loopback=door.is_loopback(host), by_proxy=proxy is not None)
+        needs_token = token_needed(
+            opened, host, asked=auth, loopback=door.is_loopback(host), by_proxy=proxy is not None
+        )
         if said.open_wished:
             render.notice(f"{said.open_wished}: allow_no_auth is not heeded; beyond this machine a token is needed")
         settings = app.Settings(

@@ -40,7 +40,9 @@ def suggest(agent: str, spent: Mapping[datetime.date, Usd], today: datetime.date
         return None
     high = costs[math.ceil(len(costs) * 0.95) - 1]
     mean = sum(costs, Decimal(0)) / len(costs)
-    return Suggestion(agent, _cents(max(2 * high, 3 * mean)), _cents(sum(costs, Decimal(0)) * Decimal("1.5")), len(costs))
+    return Suggestion(
+        agent, _cents(max(2 * high, 3 * mean)), _cents(sum(costs, Decimal(0)) * Decimal("1.5")), len(costs)
+    )
 
 
 def plan(workspace: Workspace, name: str, daily: Usd, monthly: Usd) -> ChangeSet:

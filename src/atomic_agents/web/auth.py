@@ -50,7 +50,7 @@ class Proxy:
 class Gate:
     """What the door asks of a request. `only` is the one agent that is served, "" all; `hosts` are further names.
 
-    `local` is what whoever is on this machine may do where no token is needed, `cookie` where a browser keeps its token.
+    `local` is what whoever is on this machine may do where no token is needed; `cookie` is where a browser keeps one.
     """
 
     holder: Callable[[str], Awaitable[Token | None]]

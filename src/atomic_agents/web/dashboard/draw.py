@@ -86,7 +86,13 @@ def seconds(milliseconds: object) -> str:
 
 def size(number: int) -> str:
     """Bytes."""
-    return f"{number:,} B" if number < 1024 else f"{number / 1024:,.0f} kB" if number < 1 << 20 else f"{number / (1 << 20):,.1f} MB"
+    return (
+        f"{number:,} B"
+        if number < 1024
+        else f"{number / 1024:,.0f} kB"
+        if number < 1 << 20
+        else f"{number / (1 << 20):,.1f} MB"
+    )
 
 
 def short(number: int) -> str:
@@ -117,7 +123,10 @@ def spark(values: Sequence[Usd]) -> list[tuple[float, float, float, float]]:
     most = max(values, default=Decimal(0))
     step = _WIDTH / max(len(values), 1)
     tall = [max(float(value / most) * _HEIGHT, 1.5) if most and value else 1.0 for value in values]
-    return [(round(n * step, 2), round(_HEIGHT - high, 2), round(step - 1, 2), round(high, 2)) for n, high in enumerate(tall)]
+    return [
+        (round(n * step, 2), round(_HEIGHT - high, 2), round(step - 1, 2), round(high, 2))
+        for n, high in enumerate(tall)
+    ]
 
 
 def diff_lines(lines: Iterable[str]) -> list[tuple[str, str]]:

@@ -70,11 +70,13 @@ def export(workspace: Workspace, folder: Path) -> Exported:
     return Exported(str(folder), len(planned), written)
 
 
-def _written(look: Look, planned: Mapping[str, _Page], known: Mapping[str, str], folder: Path) -> tuple[dict[str, str], int]:
+def _written(
+    look: Look, planned: Mapping[str, _Page], known: Mapping[str, str], folder: Path
+) -> tuple[dict[str, str], int]:
     (folder / "static").mkdir(parents=True, exist_ok=True)
     assets = resources.files("atomic_agents.web.dashboard") / "static"
-    if any([_put(folder / "static" / name, (assets / name).read_bytes()) for name in ASSETS]):
-        known = {}
+    fresh = [name for name in ASSETS if _put(folder / "static" / name, (assets / name).read_bytes())]
+    known = {} if fresh else known
     there = {entry.name for entry in os.scandir(folder)}
     now: dict[str, str] = {}
     written = 0
@@ -83,7 +85,9 @@ def _written(look: Look, planned: Mapping[str, _Page], known: Mapping[str, str],
     for file, page in planned.items():
         state = f"{depends} {page.depends}" if page.depends else ""
         if not state or known.get(file) != state or file not in there:
-            text = drawn(look, page.name, page.query, href, live=False, assets="static/", csrf="", said="", may_act=False)
+            text = drawn(
+                look, page.name, page.query, href, live=False, assets="static/", csrf="", said="", may_act=False
+            )
             written += _put(folder / file, text.encode(errors="replace"))
         now[file] = state
     for file in known.keys() & there - planned.keys():  # of an agent or a run that is no longer shown
@@ -100,7 +104,9 @@ def _pages(look: Look) -> Iterator[_Page]:
     for agent in look.agents:
         linked = "".join(line.run_id for line, _ in runs if line.agent == agent)
         entries = [entry for found in look.documents[agent].values() for entry in found]
-        times = "".join(f"{each.stated.name}{each.state}{each.next}" for each in look.schedules if each.stated.agent == agent)
+        times = "".join(
+            f"{each.stated.name}{each.state}{each.next}" for each in look.schedules if each.stated.agent == agent
+        )
         depends = f"{_digest(entries)}{shared}{times}{linked}"
         yield _Page("agent", {"name": agent}, depends)
         yield _Page("notes", {"agent": agent}, _digest(e for e in entries if "/memory/" in e.path) or "none")
@@ -126,8 +132,10 @@ def _digest(entries: Iterable[Entry]) -> str:
 
 
 def _digest_of(planned: Mapping[str, _Page]) -> str:
-    """Of the pages about agents, to which others link; runs come and go, and only those that link to them are redrawn."""
-    return hashlib.blake2b("\n".join(sorted(name for name in planned if not name.startswith("run-"))).encode(), digest_size=8).hexdigest()
+    """Of the pages about agents, to which others link; when a run comes or goes, who links to it is redrawn anyway."""
+    return hashlib.blake2b(
+        "\n".join(sorted(name for name in planned if not name.startswith("run-"))).encode(), digest_size=8
+    ).hexdigest()
 
 
 def _put(path: Path, data: bytes) -> bool:

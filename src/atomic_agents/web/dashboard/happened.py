@@ -80,7 +80,9 @@ def _steps(events: tuple[Event, ...]) -> Iterator[Step]:
         texts = []
         for label, text in _texts(event):
             most = min(_LONGEST, max(left, 500))
-            texts.append((label, text if len(text) <= most else f"{text[:most]}\n… {len(text) - most:,} characters more"))
+            texts.append(
+                (label, text if len(text) <= most else f"{text[:most]}\n… {len(text) - most:,} characters more")
+            )
             left -= len(texts[-1][1])
         yield Step(event.name or "event", _title(event), after, tuple(texts), event.facts.get("cost"))
 
@@ -106,14 +108,20 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
     "called": ("text",),
     "failed": ("partial",),
 }
-_QUIET = ("cost", "cost_usd", "status", "error", "tool_name", "model", "reason", "input_tokens", "output_tokens", "failed", "system",
-          "messages", "sections", "tools")  # fmt: skip
+_QUIET = (
+    "cost", "cost_usd", "status", "error", "tool_name", "model", "reason", "input_tokens", "output_tokens", "failed",
+    "system", "messages", "sections", "tools",
+)  # fmt: skip
 
 
 def _texts(event: Event) -> Iterator[tuple[str, str]]:
     known = _TEXTS.get(event.name)
     if known is None:
-        yield from ((key, str(value)) for key, value in event.facts.items() if key not in _QUIET and value not in (None, "", [], {}))
+        yield from (
+            (key, str(value))
+            for key, value in event.facts.items()
+            if key not in _QUIET and value not in (None, "", [], {})
+        )
         return
     yield from ((key.replace("_", " "), event.text(key).strip()) for key in known if event.text(key).strip())
     if event.name == "called" and event.text("arguments"):

@@ -81,9 +81,13 @@ class Live:
             Route("/login", self._login, methods=["POST"]),
             Route("/static/{name}", self._static),
         ]
-        return Bounded(Starlette(routes=routes, exception_handlers={404: self._nowhere, 405: self._nowhere, Exception: self._bug}))
+        return Bounded(
+            Starlette(routes=routes, exception_handlers={404: self._nowhere, 405: self._nowhere, Exception: self._bug})
+        )
 
-    def _guarded(self, act: Callable[[Request, Caller], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    def _guarded(
+        self, act: Callable[[Request, Caller], Awaitable[Response]]
+    ) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             try:
                 self._gate.check_place(request)
@@ -124,7 +128,9 @@ class Live:
             caller.require("admin")
             form = await self._sent(request)
             if not hmac.compare_digest(form.get("csrf", "").encode(), self._csrf(caller).encode()):
-                raise Refused(403, "form-refused", "this form is not from this server as it runs now", hint="load the page again")
+                raise Refused(
+                    403, "form-refused", "this form is not from this server as it runs now", hint="load the page again"
+                )
             done = await self._desk.read(ACTIONS[name], caller, form)
             if done.item is not None:
                 self._go_on(done)
@@ -183,15 +189,16 @@ class Live:
             self._gate.check_place(request)
             self._rates.take(f"login {request.client.host if request.client else ''}")
             form = await self._sent(request)
-            if await self._holder(form.get("token", "").strip()) is None:
-                raise Refused(401, "unauthorized", "the token is unknown, revoked or expired")
         except (Refused, AtomicAgentsError) as error:
             return _safe(_refused(request, error))
-        where = form.get("next", "/")
-        response = RedirectResponse(where if where.startswith("/") and where[1:2] not in ("/", "\\") else "/", 303)
-        response.set_cookie(
-            COOKIE, form["token"].strip(), max_age=_MONTH, httponly=True, samesite="strict", secure=request.url.scheme == "https"
-        )
+        secret, where = form.get("token", "").strip(), form.get("next", "/")
+        if await self._holder(secret) is None:
+            unknown = Refused(401, "unauthorized", "the token is unknown, revoked or expired")
+            return _safe(_refused(request, unknown))
+        is_ours = where.startswith("/") and where[1:2] not in ("/", "\\")
+        response = RedirectResponse(where if is_ours else "/", 303)
+        is_safe = request.url.scheme == "https"
+        response.set_cookie(COOKIE, secret, max_age=_MONTH, httponly=True, samesite="strict", secure=is_safe)
         return _safe(response)
 
     async def _static(self, request: Request) -> Response:
@@ -253,9 +260,10 @@ def live_of(desk: Desk, settings: Settings) -> ASGIApp:
 def _refused(request: Request, error: Refused | AtomicAgentsError) -> Response:
     refused = error if isinstance(error, Refused) else refusals.as_refused(error)
     where = f"{request.url.path}?{request.url.query}".rstrip("?") if request.method == "GET" else "/"
+    title = "This cannot be shown" if request.method == "GET" else "Not done"
     body = draw.render(
-        "error.html", title="A token, please" if refused.status == 401 else "This cannot be shown" if request.method == "GET" else "Not done",
-        message=refused.message, hint=refused.hint, login=refused.status == 401, next=where,
+        "error.html", title="A token, please" if refused.status == 401 else title, message=refused.message,
+        hint=refused.hint, login=refused.status == 401, next=where,
     )  # fmt: skip
     headers = {name: value for name, value in refused.headers.items() if name != "www-authenticate"}
     return HTMLResponse(body, refused.status, headers)

@@ -76,7 +76,11 @@ def talks(look: Look, query: Mapping[str, str]) -> Mapping[str, object]:
     name, wanted = look.agent(query.get("agent", "")), query.get("id", "")
     shown = conversations.show(look.workspace, name, wanted) if wanted else None
     listed = conversations.list_conversations(look.workspace, name)
-    turns = [(turn, _cut(turn.asked.strip(), 20_000), _cut(turn.answer.strip(), 20_000)) for turn in shown.turns[-60:]] if shown else []
+    turns = (
+        [(turn, _cut(turn.asked.strip(), 20_000), _cut(turn.answer.strip(), 20_000)) for turn in shown.turns[-60:]]
+        if shown
+        else []
+    )
     return {"agent": name, "shown": shown, "turns": turns, "found": listed.found[:_MOST], "problems": listed.problems}
 
 
@@ -86,7 +90,13 @@ def dream(look: Look, query: Mapping[str, str]) -> Mapping[str, object]:
     found = dreams.find(look.workspace, name, query.get("id") or None)
     hunks = [(hunk, list(itertools.islice(dreaming.diff(name, hunk), 400))) for hunk in found.hunks[:_MOST]]
     states = [(state, found.count(state)) for state in STATES if found.count(state)]
-    return {"agent": name, "dream": found, "hunks": hunks, "states": states, "others": dreams.dreams(look.workspace, name)[0][:50]}
+    return {
+        "agent": name,
+        "dream": found,
+        "hunks": hunks,
+        "states": states,
+        "others": dreams.dreams(look.workspace, name)[0][:50],
+    }
 
 
 def _cut(text: str, most: int = _LONGEST) -> str:

@@ -30,9 +30,7 @@ def cost(look: Look, query: Mapping[str, str]) -> Mapping[str, object]:
         "agent": agent, "month": stated, "days": days, "total": total, "today_usd": today, "month_usd": month,
         "projected_usd": costs.projected(month, look.now), "chart": _chart(look, cells, days, agent),
         "by_day": look.rollups.by(lambda cell: cell.day, cells),
-        "tables": [
-            ("agent", _dearest(look, cells, 0)), ("model", _dearest(look, cells, 2)), ("trigger", _dearest(look, cells, 3)),
-        ],
+        "tables": [(name, _dearest(look, cells, Cell._fields.index(name))) for name in ("agent", "model", "trigger")],
         "caps": [cap for name, each in look.caps.items() if not agent or name == agent for cap in each],
         "suggestions": [] if stated else list(_suggestions(look, agent)), "enough": capping.ENOUGH_DAYS,
         "months": sorted({cell.day[:7] for cell in shown if cell.day}, reverse=True)[:36],
@@ -84,11 +82,15 @@ def _chart(look: Look, cells: Sequence[Cell], days: Sequence[datetime.date], age
     place = 2 if agent else 0
     names = [name for name, _ in _dearest(look, cells, place)]
     split = names[: _SERIES if len(names) <= _SERIES else _SERIES - 1]
-    sums: dict[str, dict[str, float]] = {name: {} for name in (*split, *(["others"] if len(names) > len(split) else []))}
+    sums: dict[str, dict[str, float]] = {
+        name: {} for name in (*split, *(["others"] if len(names) > len(split) else []))
+    }
     for cell in cells:
         name = str(cell[place]) if cell[place] in split else "others"
         sums[name][cell.day] = sums[name].get(cell.day, 0.0) + float(cell.cost)
-    series = [{"label": name, "values": [round(by.get(d.isoformat(), 0.0), 6) for d in days]} for name, by in sums.items()]
+    series = [
+        {"label": name, "values": [round(by.get(d.isoformat(), 0.0), 6) for d in days]} for name, by in sums.items()
+    ]
     return {"days": [d.isoformat() for d in days], "series": series}
 
 

@@ -35,7 +35,9 @@ def now(look: Look, _query: Mapping[str, str]) -> Mapping[str, object]:
         "runs_today": sum(cell.runs for cell in cells),
         "failed_today": sum(cell.failed for cell in cells),
         "recent": look.rollups.newest(12),
-        "upcoming": sorted((each for each in look.schedules if each.next), key=lambda e: str(e.next and e.next.timestamp()))[:8],
+        "upcoming": sorted(
+            (each for each in look.schedules if each.next), key=lambda e: str(e.next and e.next.timestamp())
+        )[:8],
     }
 
 

@@ -44,7 +44,11 @@ def live_href(page: str, /, **query: object) -> str:
 
 def file_of(page: str, /, **query: object) -> str:
     """The file of a page in a static export; the values that tell it from others are in its name."""
-    values = [quote(str(value), safe=" ").replace("%", "~").replace(" ", "~20") for value in query.values() if value not in ("", None)]
+    values = [
+        quote(str(value), safe=" ").replace("%", "~").replace(" ", "~20")
+        for value in query.values()
+        if value not in ("", None)
+    ]
     return f"{'-'.join([page, *values])}.html"
 
 
@@ -63,7 +67,11 @@ def drawn(look: Look, page: str, query: Mapping[str, str], href: Href, **values:
     module, name = PAGES[page]
     view: View = getattr(import_module(f"atomic_agents.web.dashboard.{module}"), name)
     found = view(look, query)
-    return draw.render(f"{page}.html", _compiled(look), **{**found, "look": look, "today": look.today, "page_name": page, "href": href, **values})
+    return draw.render(
+        f"{page}.html",
+        _compiled(look),
+        **{**found, "look": look, "today": look.today, "page_name": page, "href": href, **values},
+    )
 
 
 def _compiled(look: Look) -> str:

@@ -67,5 +67,3 @@ def _note(look: Look, agent: str, entry: Entry) -> tuple[str, Note | None, str]:
         return file, look.workspace.vault.note(entry, file), ""
     except AtomicAgentsError as error:
         return file, None, error.message
-
-

@@ -27,9 +27,15 @@ def upgrade(look: Look, query: Mapping[str, str]) -> Mapping[str, object]:
     if query.get("plan"):
         prospect = upgrading.prospect(look.workspace, found, skip_unreadable=True, may_lock=False)
     return {
-        "package": __version__, "schema": CURRENT_SCHEMA_VERSION, "standing": found, "news": upgrading.news(found).sections,
-        "prospect": prospect, "snapshots": listed[:_MOST], "problems": (*problems, *found.census.unreadable)[:_MOST],
-        "reports": sorted(reports, reverse=True)[:_MOST], "report": report,
+        "package": __version__,
+        "schema": CURRENT_SCHEMA_VERSION,
+        "standing": found,
+        "news": upgrading.news(found).sections,
+        "prospect": prospect,
+        "snapshots": listed[:_MOST],
+        "problems": (*problems, *found.census.unreadable)[:_MOST],
+        "reports": sorted(reports, reverse=True)[:_MOST],
+        "report": report,
         "text": look.workspace.vault.text(f"{folder}{report}")[:_LONGEST] if report else "",
         "history": found.history.records[::-1][:_MOST],
-    }  # fmt: skip
+    }
