@@ -74,8 +74,8 @@ def opened(browser: "Browser") -> "Iterator[Any]":
     said: list[str] = []
     contexts = []
 
-    def open_page(*, theme: str = "light", width: int = 1280, **more: Any) -> "Page":
-        context = browser.new_context(color_scheme=theme, viewport={"width": width, "height": 844}, **more)  # type: ignore[arg-type]
+    def open_page(*, theme: Any = "light", width: int = 1280, **more: Any) -> "Page":
+        context = browser.new_context(color_scheme=theme, viewport={"width": width, "height": 844}, **more)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(_SOON)

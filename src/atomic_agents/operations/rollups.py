@@ -33,6 +33,7 @@ CREATE TABLE pages (place TEXT NOT NULL, file TEXT NOT NULL, known TEXT NOT NULL
 _NEWEST = 20
 """How many runs of a file are kept line by line, and how many of those that failed."""
 _WAIT = 10.0
+_SCAN = json.JSONDecoder().raw_decode
 
 
 class Cell(NamedTuple):
@@ -189,7 +190,7 @@ def _summed(path: str, data: bytes) -> tuple[str, str, str]:
     counts: dict[tuple[str, str, str], _Counts] = {}
     problems: list[tuple[int, str, str]] = []
     runs: list[tuple[int, Mapping[str, object]]] = []
-    for number, facts, problem in log.read(path, data):
+    for number, facts, problem in _records(path, data):
         cost = None if problem else log.cost(facts)
         if cost is None:
             wrong = problem or Problem(path, number, "states no sum of money", "correct or remove that line")
@@ -213,6 +214,21 @@ def _summed(path: str, data: bytes) -> tuple[str, str, str]:
     failed = [run for run in runs if run[1].get("status") in FAILED]
     sums = json.dumps({"cells": cells, "problems": problems[:_NEWEST]})
     return sums, json.dumps(runs[-_NEWEST:]), json.dumps(failed[-_NEWEST:])
+
+
+def _records(path: str, data: bytes) -> Iterable[tuple[int, Mapping[str, object], Problem | None]]:
+    """What `log.read` yields, in half the time where every line is as it should be."""
+    found: list[tuple[int, Mapping[str, object], Problem | None]] = []
+    try:
+        for number, raw in enumerate(data.decode().split("\n"), 1):
+            if raw:
+                facts, end = _SCAN(raw)
+                if end != len(raw) or not isinstance(facts, dict):
+                    return log.read(path, data)
+                found.append((number, facts, None))
+    except (ValueError, RecursionError):
+        return log.read(path, data)
+    return found
 
 
 def _day(stated: datetime.date | None, facts: Mapping[str, object]) -> str:

@@ -133,6 +133,10 @@ class Look:
         found = [cell for cell in (self.rollups.cells if cells is None else cells) if cell.day.startswith(month)]
         return sum((c.cost for c in found if c.day == today), _ZERO), sum((c.cost for c in found), _ZERO)
 
+    def projected(self, month: Usd) -> Usd:
+        """What this month comes to; in files as of noon, so that they do not change from minute to minute."""
+        return costs.projected(month, self.now if self.live else self.now.replace(hour=12, minute=0))
+
     @cached_property
     def cells(self) -> Mapping[str, Sequence[Cell]]:
         """The sums of each agent."""

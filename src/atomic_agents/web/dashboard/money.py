@@ -28,7 +28,7 @@ def cost(look: Look, query: Mapping[str, str]) -> Mapping[str, object]:
     total = look.rollups.by(lambda _: "", cells).get("", Sum())
     return {
         "agent": agent, "month": stated, "days": days, "total": total, "today_usd": today, "month_usd": month,
-        "projected_usd": costs.projected(month, look.now), "chart": _chart(look, cells, days, agent),
+        "projected_usd": look.projected(month), "chart": _chart(look, cells, days, agent),
         "by_day": look.rollups.by(lambda cell: cell.day, cells),
         "tables": [(name, _dearest(look, cells, Cell._fields.index(name))) for name in ("agent", "model", "trigger")],
         "caps": [cap for name, each in look.caps.items() if not agent or name == agent for cap in each],

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from atomic_agents.operations import costs, effective
+from atomic_agents.operations import effective
 from atomic_agents.web.dashboard.look import Look
 
 _LATELY = 3  # days
@@ -31,7 +31,7 @@ def now(look: Look, _query: Mapping[str, str]) -> Mapping[str, object]:
         "needs": sum(map(len, found.values())),
         "today_usd": today,
         "month_usd": month,
-        "projected_usd": costs.projected(month, look.now),
+        "projected_usd": look.projected(month),
         "runs_today": sum(cell.runs for cell in cells),
         "failed_today": sum(cell.failed for cell in cells),
         "recent": look.rollups.newest(12),
