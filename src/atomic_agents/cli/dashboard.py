@@ -43,6 +43,7 @@ def serve_command(host: str, port: int, asked: bool, hosts: tuple[str, ...], roo
     from atomic_agents.web.dashboard.live import live_of  # noqa: PLC0415
 
     with workspace(root) as opened:
+        opened.require()
         needs_token = serve.token_needed(opened, host, asked=asked, loopback=auth.is_loopback(host))
         settings = app.Settings("", needs_token, serve.names(host, hosts))
         listening = app.bound(host, port)

@@ -71,6 +71,7 @@ class Live:
         )  # fmt: skip
         self._key = secrets.token_bytes(32)
         self._watch = _Watch(desk)
+        self._kept: dict[int, Kept] = {}
 
     def asgi(self) -> ASGIApp:
         """The application."""
@@ -109,19 +110,22 @@ class Live:
             said = SAID.get(query.pop("said", ""), "")
 
             def work(workspace: Workspace) -> str:
-                kept = Kept(workspace)
-                try:
-                    look = Look(workspace, kept, caller.agents)
-                    return drawn(
-                        look, page, query, live_href, live=True, assets="/static/", csrf=self._csrf(caller), said=said,
-                        may_act="admin" in caller.verbs,
-                    )  # fmt: skip
-                finally:
-                    kept.close()
+                look = Look(workspace, self._kept_of(workspace), caller.agents)
+                return drawn(
+                    look, page, query, live_href, live=True, assets="/static/", csrf=self._csrf(caller), said=said,
+                    may_act="admin" in caller.verbs,
+                )  # fmt: skip
 
             return HTMLResponse(await self._desk.read(work))
 
         return act
+
+    def _kept_of(self, workspace: Workspace) -> Kept:
+        """The sums of a workspace, which the desk keeps as long as it runs, and gives to one thread at a time."""
+        found = self._kept.get(id(workspace))
+        if found is None:
+            found = self._kept[id(workspace)] = Kept(workspace)
+        return found
 
     def _form(self, name: str) -> Callable[[Request, Caller], Awaitable[Response]]:
         async def act(request: Request, caller: Caller) -> Response:
