@@ -1,10 +1,12 @@
 import datetime
+import hashlib
 import json
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 
 import httpx2
@@ -299,3 +301,13 @@ def test_logs_that_have_not_changed_are_not_read_again(vault: Path) -> None:
     assert (first, again) == ((50, 50), (50, 0))
     assert grown[0] == 51
     assert reads == ["scout/log/2026-11/2026-11-22.jsonl"]
+
+
+def test_what_is_vendored_is_what_was_pinned() -> None:
+    static = resources.files("atomic_agents.web.dashboard") / "static"
+
+    lines = (text.split() for text in (static / "VENDORED.txt").read_text().splitlines()[1:])
+    pinned = {name: digest for digest, name in lines}
+
+    assert len(pinned) == 2
+    assert pinned == {name: hashlib.sha256((static / name).read_bytes()).hexdigest() for name in pinned}
