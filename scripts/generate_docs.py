@@ -66,7 +66,8 @@ def cli_page() -> Iterator[str]:
     yield from _head("Commands", "the commands themselves")
     commands = list(_commands(cli, "atomic-agents"))
     shared = _shared(command for _, command in commands)
-    yield "`python -m atomic_agents` is the same command. `python -m atomic_agents.migrate` is `atomic-agents migrate`."
+    yield "`python -m atomic_agents` is the same command. `python -m atomic_agents.migrate` is `atomic-agents migrate`,"
+    yield "and `python -m atomic_agents.dashboard` is `atomic-agents dashboard`."
     yield "The answer goes to standard output, everything said about it to standard error."
     yield from ("", "Every command takes these:", "", *_options(shared))
     for name, command in commands:

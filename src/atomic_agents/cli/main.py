@@ -53,6 +53,7 @@ COMMANDS = {
     "dream": ("dream", "what is wrong between notes, as a patch that you review"),
     "deploy": ("deploy", "have systemd, launchd or a container keep a worker or the server running"),
     "serve": ("serve", "agents over HTTP, and as models for clients of the OpenAI API"),
+    "dashboard": ("dashboard", "what needs you, runs, cost and memory in a browser, live or as files"),
 }
 _WIDTH = 100
 _COMPLETE = "_ATOMIC_AGENTS_COMPLETE"

@@ -13,6 +13,8 @@ from atomic_agents.operations import serving, tokens
 from atomic_agents.vault.tokens import VERBS, Token, Verb
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from atomic_agents.operations.workspace import Workspace
     from atomic_agents.web.app import Settings
 
@@ -71,16 +73,13 @@ def serve_start(
         host = host or said.host or _HOST
         header = identity_header or said.identity_header
         proxy = door.Proxy(header, proxies) if header and proxies else door.Proxy(header) if header else None
-        needs_token = auth or not door.is_loopback(host)
+        needs_token = token_needed(
+            opened, host, asked=auth, loopback=door.is_loopback(host), by_proxy=proxy is not None
+        )
         if said.open_wished:
             render.notice(f"{said.open_wished}: allow_no_auth is not heeded; beyond this machine a token is needed")
-        if needs_token and proxy is None and not tokens.every(opened):
-            raise UsageError(
-                f"{host} is open to others, and there is no token" if not auth else "there is no token",
-                hint="atomic-agents serve token add NAME\nor let only this machine in: --host 127.0.0.1",
-            )
         settings = app.Settings(
-            opened.vault.agent(agent).name if agent else "", needs_token, _names(host, hosts), proxy,
+            opened.vault.agent(agent).name if agent else "", needs_token, names(host, hosts), proxy,
             Limits(max_body or said.body or Limits().body, rate, max_runs, drain),
             (said.key_header or "idempotency-key").lower(),
         )  # fmt: skip
@@ -91,27 +90,48 @@ def serve_start(
 
 
 def _serve(root: str | None, settings: "Settings", listening: socket.socket) -> int:
-    from atomic_agents import config  # noqa: PLC0415 - `--help` needs no vault
-    from atomic_agents.bootstrap import open_workspace  # noqa: PLC0415 - the same
     from atomic_agents.web import app  # noqa: PLC0415 - 200 ms that only a server pays
 
-    root = root or click.get_current_context().find_root().params.get("root")
-    read = config.load(root)
-
-    def opened() -> "Workspace":
-        return open_workspace(read)
-
-    host, port = listening.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    render.talk(f"{settings.only or 'all agents'} at http://{shown}:{port}; OpenAI base URL http://{shown}:{port}/v1")
+    at = address(listening)
+    render.talk(f"{settings.only or 'all agents'} at {at}; OpenAI base URL {at}/v1")
     render.talk("tokens are needed" if settings.needs_token else "whoever is on this machine may run and read")
-    left = app.serve(opened, settings, listening)
+    left = app.serve(opener(root), settings, listening)
     if left:
         render.notice(f"{render.count(left, 'run')} did not end in time; the next command writes what each cost")
     return 1 if left else 0
 
 
-def _names(host: str, hosts: tuple[str, ...]) -> tuple[str, ...]:
+def token_needed(opened: "Workspace", host: str, *, asked: bool, loopback: bool, by_proxy: bool = False) -> bool:
+    """Whether callers must send a token.
+
+    Raises:
+        UsageError: they must, and there is none.
+    """
+    needed = asked or not loopback
+    if needed and not by_proxy and not tokens.every(opened):
+        raise UsageError(
+            f"{host} is open to others, and there is no token" if not asked else "there is no token",
+            hint="atomic-agents serve token add NAME\nor let only this machine in: --host 127.0.0.1",
+        )
+    return needed
+
+
+def opener(root: str | None) -> "Callable[[], Workspace]":
+    """What opens the vault anew for each thread of a server."""
+    from atomic_agents import config  # noqa: PLC0415 - `--help` needs no vault
+    from atomic_agents.bootstrap import open_workspace  # noqa: PLC0415 - the same
+
+    read = config.load(root or click.get_current_context().find_root().params.get("root"))
+    return lambda: open_workspace(read)
+
+
+def address(listening: socket.socket) -> str:
+    """Where a socket listens, as a URL."""
+    host, port = listening.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def names(host: str, hosts: tuple[str, ...]) -> tuple[str, ...]:
     """The names that the server answers to: those it is given, where it listens, and this machine's."""
     return tuple(name.lower() for name in (*hosts, host, socket.gethostname()) if name)
 

@@ -110,7 +110,7 @@ def costs(workspace: Workspace, agent: str = "", *, by: By, since: datetime.date
         total=sums.total,
         groups=tuple(groups),
         days=tuple((day, sums.days.get(day, Decimal(0))) for day in _each_day(since, min(until, max(today, since)))),
-        month=Month(today.replace(day=1), spent, _projected(spent, now)),
+        month=Month(today.replace(day=1), spent, projected(spent, now)),
         caps=tuple(_caps(workspace, names, sums, together=not agent)),
         problems=tuple(sums.problems),
     )
@@ -182,13 +182,14 @@ def _caps(workspace: Workspace, names: Iterable[str], sums: _Sums, *, together: 
             continue
         if together:  # each agent's settings say the same about all
             today, month = (sum(spent.values(), Decimal(0)) for spent in (sums.today, sums.this_month))
-            found += _of(ALL, model.shared, today, month)
+            found += capped(ALL, model.shared, today, month)
             together = False
-        found += _of(name, model.guardrails, sums.today.get(name, Decimal(0)), sums.this_month.get(name, Decimal(0)))
+        found += capped(name, model.guardrails, sums.today.get(name, Decimal(0)), sums.this_month.get(name, Decimal(0)))
     return found
 
 
-def _of(name: str, guardrails: CostGuardrails, today: Usd, month: Usd) -> Iterator[Capped]:
+def capped(name: str, guardrails: CostGuardrails, today: Usd, month: Usd) -> Iterator[Capped]:
+    """The caps of somebody, and what is spent of each."""
     if not guardrails.enabled:
         return
     if guardrails.daily_cap is not None:
@@ -197,7 +198,7 @@ def _of(name: str, guardrails: CostGuardrails, today: Usd, month: Usd) -> Iterat
         yield Capped(name, "month", guardrails.monthly_cap, month, guardrails.monthly_action)
 
 
-def _projected(spent: Usd, now: datetime.datetime) -> Usd:
+def projected(spent: Usd, now: datetime.datetime) -> Usd:
     """The month at its end, if every day costs what the days so far have cost; the first day counts as a whole."""
     begun = Decimal(now.hour * 60 + now.minute) / (24 * 60)
     elapsed = max(now.day - 1 + begun, Decimal(1))

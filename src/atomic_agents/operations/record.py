@@ -335,13 +335,17 @@ def _lines(path: str, agent: str, data: bytes, problems: list[Problem]) -> Itera
         if line.problem:
             problems.append(line.problem)
             continue
-        facts = line.record
+        yield run_line(path, agent, line.number, line.record)
 
-        def text(key: str, facts: Mapping[str, object] = facts) -> str:
-            return str(facts.get(key) or "")
 
-        yield RunLine(
-            text("run_id"), agent, record.moment(facts.get("ts")), text("status"), text("trigger"), text("model"),
-            text("summary"), log.cost(facts), log.tokens(facts, "input_tokens"), log.tokens(facts, "output_tokens"),
-            f"{path}:{line.number}", facts,
-        )  # fmt: skip
+def run_line(path: str, agent: str, number: int, facts: Mapping[str, object]) -> RunLine:
+    """What a line of a log says."""
+
+    def text(key: str) -> str:
+        return str(facts.get(key) or "")
+
+    return RunLine(
+        text("run_id"), agent, record.moment(facts.get("ts")), text("status"), text("trigger"), text("model"),
+        text("summary"), log.cost(facts), log.tokens(facts, "input_tokens"), log.tokens(facts, "output_tokens"),
+        f"{path}:{number}", facts,
+    )  # fmt: skip

@@ -30,6 +30,8 @@ ALERTS = "_alerts/"
 SCHEDULE_STATES = "_schedules/"
 DERIVED = ".atomic"
 INDEX_DATABASE = f"{DERIVED}/index.sqlite"
+ROLLUPS = f"{DERIVED}/rollups.sqlite"
+DASHBOARD = "_dashboard"
 KEPT = f"{DERIVED}/kept"
 SERVE_TOKENS = "_serve/tokens.json"
 

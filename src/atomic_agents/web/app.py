@@ -44,6 +44,9 @@ class Settings:
     key_header: str = "idempotency-key"
 
 
+Make = Callable[[Desk, Settings], ASGIApp]
+
+
 class App:
     """The routes and what stands before each of them."""
 
@@ -158,16 +161,25 @@ def bound(host: str, port: int) -> socket.socket:
     return found
 
 
-def serve(open_workspace: Callable[[], Workspace], settings: Settings, listening: socket.socket) -> int:
-    """Serve until told to end, then let runs end; how many would not."""
-    return asyncio.run(_serve(open_workspace, settings, listening))
+def api_of(desk: Desk, settings: Settings) -> ASGIApp:
+    """The application that answers programs."""
+    return App(desk, settings).asgi()
 
 
-async def _serve(open_workspace: Callable[[], Workspace], settings: Settings, listening: socket.socket) -> int:
+def serve(
+    open_workspace: Callable[[], Workspace], settings: Settings, listening: socket.socket, make: Make = api_of
+) -> int:
+    """Serve what `make` makes until told to end, then let runs end; how many would not."""
+    return asyncio.run(_serve(open_workspace, settings, listening, make))
+
+
+async def _serve(
+    open_workspace: Callable[[], Workspace], settings: Settings, listening: socket.socket, make: Make
+) -> int:
     desk = Desk(open_workspace, settings.limits, settings.key_header)
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     config = uvicorn.Config(
-        App(desk, settings).asgi(),
+        make(desk, settings),
         http=limits.Protocol,
         ws="none",
         loop="asyncio",

@@ -48,13 +48,18 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What the door asks of a request. `only` is the one agent that is served, "" all; `hosts` are further names."""
+    """What the door asks of a request. `only` is the one agent that is served, "" all; `hosts` are further names.
+
+    `local` is what whoever is on this machine may do where no token is needed; `cookie` is where a browser keeps one.
+    """
 
     holder: Callable[[str], Awaitable[Token | None]]
     needs_token: bool
     only: str = ""
     hosts: tuple[str, ...] = ()
     proxy: Proxy | None = None
+    local: tuple[Verb, ...] = ("run", "read")
+    cookie: str = ""
 
     async def admit(self, request: Request) -> Caller:
         """Who asks.
@@ -64,7 +69,7 @@ class Gate:
         """
         only = (self.only,) if self.only else ()
         kind, _, sent = request.headers.get("authorization", "").partition(" ")
-        secret = sent.strip() if kind.lower() == "bearer" else ""
+        secret = sent.strip() if kind.lower() == "bearer" else request.cookies.get(self.cookie, "")
         # Clients of OpenAI's API always send a key; where none is needed, only one of ours means anything.
         if secret and (self.needs_token or secret.startswith(PREFIX)):
             token = await self.holder(secret)
@@ -78,7 +83,7 @@ class Gate:
             return Caller(found, ("run", "read"), only)
         if self.needs_token:
             raise _unknown("a token is needed")
-        return Caller("this machine", ("run", "read"), only)
+        return Caller("this machine", self.local, only)
 
     def _from_proxy(self, request: Request) -> str | None:
         if self.proxy is None or request.client is None or request.client.host not in self.proxy.addresses:

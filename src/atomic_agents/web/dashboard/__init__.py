@@ -1,0 +1,1 @@
+"""The dashboard: what needs the operator, agents, runs, money and memory as pages, live or as files."""
