@@ -267,7 +267,7 @@ def test_containers_get_files_that_their_tools_can_read(house: Shell, tmp_path: 
     lines = [line for line in text["Containerfile"].splitlines() if line and line[0] not in "# "]
     assert (first.code, again.code, refused.code) == (0, 0, 5)
     assert {line.split()[0] for line in lines} == {"FROM", "RUN", "USER", "ENV", "VOLUME", "ENTRYPOINT", "CMD"}
-    assert {*compose["services"]} == {"worker", "serve"}
+    assert {*compose["services"]} == {"worker", "serve", "dashboard"}
     assert compose["services"]["serve"]["ports"] == ["127.0.0.1:8000:8000"]
     assert compose["services"]["worker"]["volumes"][0]["source"] == str(house.root)
     assert SECRET not in "".join(text.values())

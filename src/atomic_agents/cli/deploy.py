@@ -20,7 +20,7 @@ _CONTAINER = "container"
 @click.group("deploy", invoke_without_command=True)
 @click.pass_context
 def deploy_command(ctx: click.Context) -> None:
-    """Have this machine keep a worker and the server running. SERVICE is worker, serve or schedules."""
+    """Have this machine keep a worker and the servers running. SERVICE is worker, serve, dashboard or schedules."""
     show_help(ctx)
 
 

@@ -46,8 +46,11 @@ class Deployable(NamedTuple):
 DEPLOYABLES: Mapping[str, Deployable] = {
     "worker": Deployable("what drives the schedules, answers and alerts", ("worker",)),
     "serve": Deployable("HTTP for the agents", ("serve",), 8000, "/readyz", ("starlette", "uvicorn"), "serve"),
+    "dashboard": Deployable(
+        "the dashboard", ("dashboard", "serve"), 8765, "/readyz", ("starlette", "uvicorn", "jinja2"), "serve"
+    ),
 }
-"""What is deployed where nothing is named; one more is one more line."""
+"""What is deployed where nothing is named."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,24 @@ class Settings:
 Make = Callable[[Desk, Settings], ASGIApp]
 
 
+def vital(desk: Desk) -> list[Path]:
+    """The routes at which whoever keeps a server running asks how it does; nothing is told there, and no token asked."""
+
+    async def health(_request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def ready(_request: Request) -> Response:
+        if desk.draining:
+            return JSONResponse({"status": "ending"}, 503)
+        try:
+            await desk.read(Workspace.require)
+        except AtomicAgentsError as error:
+            return JSONResponse({"status": error.code}, 503)
+        return JSONResponse({"status": "ok"})
+
+    return [Path("/healthz", health), Path("/readyz", ready)]
+
+
 class App:
     """The routes and what stands before each of them."""
 
@@ -60,7 +78,7 @@ class App:
     def asgi(self) -> ASGIApp:
         """The application."""
         paths = [Path(route.path, self._endpoint(route), methods=[route.method]) for route in self._routes]
-        paths += [Path("/healthz", self._health), Path("/readyz", self._ready)]
+        paths += vital(self._desk)
         return Bounded(Starlette(routes=paths, exception_handlers={HTTPException: self._nowhere, Exception: self._bug}))
 
     def _endpoint(self, route: Route) -> Callable[[Request], Awaitable[Response]]:
@@ -94,18 +112,6 @@ class App:
         gauges = await call.desk.read(metrics.spent, tuple(name for name in names if call.caller.reaches(name)))
         gauges[("runs_going", ())] = call.desk.going
         return PlainTextResponse(call.desk.metrics.text(gauges), media_type="text/plain; version=0.0.4")
-
-    async def _health(self, _request: Request) -> Response:
-        return JSONResponse({"status": "ok"})
-
-    async def _ready(self, _request: Request) -> Response:
-        if self._desk.draining:
-            return JSONResponse({"status": "ending"}, 503)
-        try:
-            await self._desk.read(Workspace.require)
-        except AtomicAgentsError as error:
-            return JSONResponse({"status": error.code}, 503)
-        return JSONResponse({"status": "ok"})
 
     async def _nowhere(self, request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500

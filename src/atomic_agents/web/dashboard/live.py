@@ -23,7 +23,7 @@ from atomic_agents.runtime.runner import Result
 from atomic_agents.vault import layout
 from atomic_agents.vault.tokens import Token
 from atomic_agents.web import limits, refusals
-from atomic_agents.web.app import Settings
+from atomic_agents.web.app import Settings, vital
 from atomic_agents.web.auth import Caller, Gate
 from atomic_agents.web.dashboard import draw
 from atomic_agents.web.dashboard.actions import ACTIONS, SAID, Done
@@ -78,6 +78,7 @@ class Live:
         routes = [Route(live_href(page), self._guarded(self._page(page))) for page in PAGES]
         routes += [Route(f"/{name}", self._guarded(self._form(name)), methods=["POST"]) for name in ACTIONS]
         routes += [
+            *vital(self._desk),
             Route("/events", self._guarded(self._events)),
             Route("/login", self._login, methods=["POST"]),
             Route("/static/{name}", self._static),
