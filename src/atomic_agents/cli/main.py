@@ -51,6 +51,7 @@ COMMANDS = {
     "schedule": ("schedule", "what agents are woken for, and when; what drives it"),
     "dream": ("dream", "what is wrong between notes, as a patch that you review"),
     "serve": ("serve", "agents over HTTP, and as models for clients of the OpenAI API"),
+    "mcp-server": ("mcp_server", "agents as tools, and what they know, for programs that speak MCP"),
 }
 _WIDTH = 100
 _COMPLETE = "_ATOMIC_AGENTS_COMPLETE"

@@ -74,13 +74,10 @@ def serve_start(
         needs_token = auth or not door.is_loopback(host)
         if said.open_wished:
             render.notice(f"{said.open_wished}: allow_no_auth is not heeded; beyond this machine a token is needed")
-        if needs_token and proxy is None and not tokens.every(opened):
-            raise UsageError(
-                f"{host} is open to others, and there is no token" if not auth else "there is no token",
-                hint="atomic-agents serve token add NAME\nor let only this machine in: --host 127.0.0.1",
-            )
+        if needs_token and proxy is None:
+            require_token(opened, host, auth=auth)
         settings = app.Settings(
-            opened.vault.agent(agent).name if agent else "", needs_token, _names(host, hosts), proxy,
+            opened.vault.agent(agent).name if agent else "", needs_token, server_names(host, hosts), proxy,
             Limits(max_body or said.body or Limits().body, rate, max_runs, drain),
             (said.key_header or "idempotency-key").lower(),
         )  # fmt: skip
@@ -111,7 +108,20 @@ def _serve(root: str | None, settings: "Settings", listening: socket.socket) -> 
     return 1 if left else 0
 
 
-def _names(host: str, hosts: tuple[str, ...]) -> tuple[str, ...]:
+def require_token(opened: "Workspace", host: str, *, auth: bool) -> None:
+    """Refuse to listen where a token is needed and there is none.
+
+    Raises:
+        UsageError: with the way to one.
+    """
+    if not tokens.every(opened):
+        raise UsageError(
+            f"{host} is open to others, and there is no token" if not auth else "there is no token",
+            hint="atomic-agents serve token add NAME\nor let only this machine in: --host 127.0.0.1",
+        )
+
+
+def server_names(host: str, hosts: tuple[str, ...]) -> tuple[str, ...]:
     """The names that the server answers to: those it is given, where it listens, and this machine's."""
     return tuple(name.lower() for name in (*hosts, host, socket.gethostname()) if name)
 

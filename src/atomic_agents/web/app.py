@@ -165,9 +165,14 @@ def serve(open_workspace: Callable[[], Workspace], settings: Settings, listening
 
 async def _serve(open_workspace: Callable[[], Workspace], settings: Settings, listening: socket.socket) -> int:
     desk = Desk(open_workspace, settings.limits, settings.key_header)
+    return await listen(App(desk, settings).asgi(), desk, listening)
+
+
+async def listen(served: ASGIApp, desk: Desk, listening: socket.socket) -> int:
+    """Serve an application, then let the runs of its desk end; how many would not."""
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     config = uvicorn.Config(
-        App(desk, settings).asgi(),
+        served,
         http=limits.Protocol,
         ws="none",
         loop="asyncio",
@@ -177,8 +182,8 @@ async def _serve(open_workspace: Callable[[], Workspace], settings: Settings, li
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=int(limits.HEAD_SECONDS),
-        timeout_graceful_shutdown=max(int(settings.limits.drain), 1),
+        timeout_graceful_shutdown=max(int(desk.limits.drain), 1),
     )
     server = _Server(config, desk)
     await server.serve([listening])
-    return await desk.drain(0.0 if server.force_exit else server.told + settings.limits.drain - time.monotonic())
+    return await desk.drain(0.0 if server.force_exit else server.told + desk.limits.drain - time.monotonic())
