@@ -120,9 +120,10 @@ def answer(
     return ChangeSet(f"{item.id} is {decision}", (Put(item.path, data, expect=revision),))
 
 
-def go_on(workspace: Workspace, item: Item, *, on_text: Say, on_notice: Say) -> Result:
-    """Finish the run that waited for an answer; it ends as `finishing.resume` says."""
-    return finishing.resume(workspace, item.run_id, finishing.Wish(), on_text=on_text, on_notice=on_notice)
+def go_on(workspace: Workspace, item: Item, *, on_text: Say, on_notice: Say, run_id: str = "") -> Result:
+    """Finish the run that waited for an answer, as `run_id` where one is given; it ends as `finishing.resume` says."""
+    wish = finishing.Wish(run_id=run_id)
+    return finishing.resume(workspace, item.run_id, wish, on_text=on_text, on_notice=on_notice)
 
 
 def meet_answers(workspace: Workspace, on_notice: Say) -> list[Result]:

@@ -154,13 +154,21 @@ class Desk:
 
         return self.take(agent, work, streams=streams)
 
-    def take(self, agent: str, work: Work, *, streams: bool = False) -> Going:
-        """Take in whatever ends with a run's result, as `ask` does."""
+    def check_room(self) -> None:
+        """Refuse what `take` would refuse now.
+
+        Raises:
+            Refused: as with `ask`.
+        """
         if self.draining:
             raise Refused(503, "draining", "the server is about to end", headers={"retry-after": "5"})
         if len(self._tasks) >= self.limits.runs:
             hint = "ask again later, or start the server with --max-runs N"
             raise Refused(429, "too-many-runs", "too many runs at once", hint=hint, headers={"retry-after": "1"})
+
+    def take(self, agent: str, work: Work, *, streams: bool = False) -> Going:
+        """Take in whatever ends with a run's result, as `ask` does."""
+        self.check_room()
         going = Going(agent, transcript.new_run_id(datetime.datetime.now().astimezone()), streams)
         self._known[going.run_id] = going
         while len(self._known) > _REMEMBERED:
