@@ -33,6 +33,7 @@ NOTE = (
     "---\nschema_version: 2\nname: {name}\ndescription: {name}\ntype: user\ncaptured: '2026-05-01'\n"
     "confidence: high\nprovenance: operator\nsources:\n- said\n{more}---\n{name}: water the beans\n"
 )
+NAP = ToolCall("c2", "nap", "{}")
 LETTER = ToolCall("c1", "send_letter", json.dumps({"to": "Ada"}))
 AT_ONCE = 1.5  # seconds: one, and what two busy cores add
 
@@ -81,6 +82,8 @@ def say(body: Json) -> Reply:
         return Reply("It is on its way.")
     if "letter" in asked:
         return Reply("I write to her.", calls=(LETTER,), finish="tool_calls")
+    if "nap" in asked:
+        return Reply("I nap.", calls=(NAP,), finish="tool_calls")
     if "fail" in asked:
         return Reply("no such luck", status=400)
     if "think" in asked:
@@ -101,6 +104,10 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             "input_schema: {type: object, properties: {to: {type: string}}, required: [to]}\n---\n"
         )
         (root / name / "tools/send_letter.py").write_text("def handler(input):\n    return 'sent'\n")
+    (root / "bo/tools/nap.md").write_text(
+        "---\nname: nap\ndescription: Nap.\nclassification: read_only\ninput_schema: {type: object}\n---\n"
+    )
+    (root / "bo/tools/nap.py").write_text("import time\ndef handler(input):\n    time.sleep(50)\n    return 'up'\n")
     notes = {"now": "", "old": "archived: true", "then": "expires_at: '2026-01-01'", "since": "superseded_by: now"}
     for name, more in notes.items():
         written(root, f"ada/memory/{name}.md", name, f"{more}\n" if more else "")
@@ -153,9 +160,9 @@ async def until(there: Callable[[], object]) -> None:
         await asyncio.sleep(0.02)
 
 
-def ask_to_think(process: "subprocess.Popen[bytes]", agent: str) -> None:
+def ask(process: "subprocess.Popen[bytes]", agent: str, work_item: str) -> None:
     opening = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
-    call = {"name": f"ask_{agent}", "arguments": {"work_item": "think"}}
+    call = {"name": f"ask_{agent}", "arguments": {"work_item": work_item}}
     messages: list[Json] = [
         {"id": 1, "method": "initialize", "params": opening}, {"method": "notifications/initialized"},
         {"id": 2, "method": "tools/call", "params": call},
@@ -341,24 +348,37 @@ def test_read_only_and_for_one_agent_it_runs_nothing(house: House) -> None:
     assert refused.startswith("error: this machine may not do this: it takes run")
 
 
-@pytest.mark.parametrize("end", ["stdin", "SIGTERM"])
-def test_stdout_is_the_protocols_and_it_ends_at_once_even_while_a_model_thinks(house: House, end: str) -> None:
+def children(process: "subprocess.Popen[bytes]") -> list[int]:
+    listed = subprocess.run(["pgrep", "-P", str(process.pid)], check=False, capture_output=True, text=True)
+    return [int(line) for line in listed.stdout.split()]
+
+
+@pytest.mark.parametrize(("end", "work_item"), [("stdin", "think"), ("SIGTERM", "nap")])
+def test_stdout_is_the_protocols_and_all_ends_at_once_while_a_model_thinks_or_a_tool_works(
+    house: House, end: str, work_item: str
+) -> None:
+    before = len(house.log("bo"))
     with house.start() as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        ask_to_think(process, "bo")
+        ask(process, "bo", work_item)
         asyncio.run(until(lambda: list((house.root / "_runs").glob("*"))))
+        asyncio.run(until(lambda: work_item != "nap" or children(process)))
+        started = children(process)
         begun = time.monotonic()
         process.stdin.close() if end == "stdin" else process.send_signal(signal.SIGTERM)
         process.wait(20)
         took = time.monotonic() - begun
         said = process.stdout.read().splitlines()
-    (crashed,) = open_workspace(config.load(str(house.root))).close_crashed_runs()
+    open_workspace(config.load(str(house.root))).close_crashed_runs()  # which any next command does
 
     assert took < AT_ONCE
+    for child in started:
+        with pytest.raises(ProcessLookupError):
+            os.kill(child, 0)
     assert [json.loads(line)["jsonrpc"] for line in said] == ["2.0"] * len(said)
     assert json.loads(said[0])["result"]["serverInfo"]["name"] == "atomic-agents"
-    assert crashed in "".join(path.read_text() for path in (house.root / "bo/log").rglob("*.jsonl"))
+    assert len(house.log("bo")) == before + 1
 
 
 def test_of_two_clients_at_once_one_is_killed_and_the_other_notices_nothing(house: House) -> None:
@@ -366,7 +386,7 @@ def test_of_two_clients_at_once_one_is_killed_and_the_other_notices_nothing(hous
 
     async def go() -> tuple[bool, str]:
         with house.start("ada") as process:
-            ask_to_think(process, "ada")
+            ask(process, "ada", "think")
             async with house.http() as client:
                 await until(lambda: list((house.root / "_runs").glob("*")))
                 asking = asyncio.create_task(client.call_tool("ask_ada", {"work_item": "hi"}))
