@@ -35,7 +35,7 @@ NOTE = (
 )
 NAP = ToolCall("c2", "nap", "{}")
 LETTER = ToolCall("c1", "send_letter", json.dumps({"to": "Ada"}))
-AT_ONCE = 1.5  # seconds: one, and what two busy cores add
+AT_ONCE = 4.0  # seconds: less than a model thinks, and a tool works, here
 
 
 @dataclass

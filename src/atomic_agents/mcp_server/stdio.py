@@ -16,7 +16,7 @@ from atomic_agents.web.app import Settings
 from atomic_agents.web.desk import Desk
 
 _CHUNK = 65_536
-_STOPPING = 0.5  # seconds: a client that ends its server waits for no more than a moment
+_STOPPING = 0.4  # seconds: a client that ends its server waits for no more than a moment
 
 
 def serve(open_workspace: Callable[[], Workspace], settings: Settings, verbs: tuple[Verb, ...]) -> int:
