@@ -54,6 +54,7 @@ COMMANDS = {
     "deploy": ("deploy", "have systemd, launchd or a container keep a worker or the server running"),
     "serve": ("serve", "agents over HTTP, and as models for clients of the OpenAI API"),
     "dashboard": ("dashboard", "what needs you, runs, cost and memory in a browser, live or as files"),
+    "mcp-server": ("mcp_server", "agents as tools, and what they know, for programs that speak MCP"),
 }
 _WIDTH = 100
 _COMPLETE = "_ATOMIC_AGENTS_COMPLETE"

@@ -4,6 +4,7 @@ import datetime
 from dataclasses import dataclass
 
 from atomic_agents.budget import ledger, limits
+from atomic_agents.core.document import parse
 from atomic_agents.core.errors import DocumentUnreadable
 from atomic_agents.core.values import Problem, Usd
 from atomic_agents.operations.workspace import Workspace
@@ -68,6 +69,22 @@ def list_agents(workspace: Workspace) -> list[AgentLine]:
         model, ran = settings.model.model or "", _last_run(survey, name)
         lines.append(AgentLine(name, model, len(notes), spent, cap, ran, problems))
     return lines
+
+
+def names(workspace: Workspace) -> tuple[str, ...]:
+    """The names of all agents."""
+    workspace.require()
+    return workspace.vault.survey().agents
+
+
+def introduction(workspace: Workspace, name: str) -> str:
+    """What an agent says of itself first: the first line of its IDENTITY that is no heading, "" where there is none."""
+    try:
+        identity = workspace.vault.persona(workspace.vault.agent(name)).identity
+        lines = [line.strip() for line in parse("IDENTITY.md", identity.encode()).body.splitlines()]
+    except DocumentUnreadable:  # which a run of it says, and doctor
+        return ""
+    return next((line for line in lines if line and not line.startswith("#")), "")
 
 
 def info(workspace: Workspace, name: str) -> AgentInfo:

@@ -121,10 +121,11 @@ def answer(
     return ChangeSet(f"{item.id} is {decision}", (Put(item.path, data, expect=revision),))
 
 
-def go_on(workspace: Workspace, item: Item, *, on_text: Say, on_notice: Say) -> Result:
-    """Finish the run that waited for an answer; it ends as `finishing.resume` says."""
+def go_on(workspace: Workspace, item: Item, *, on_text: Say, on_notice: Say, run_id: str = "") -> Result:
+    """Finish the run that waited for an answer, as `run_id` where one is given; it ends as `finishing.resume` says."""
+    wish = finishing.Wish(run_id=run_id)
     with workspace.store.lock(_lock(item.agent), wait=LOCK_WAIT):
-        return finishing.resume(workspace, item.run_id, finishing.Wish(), on_text=on_text, on_notice=on_notice)
+        return finishing.resume(workspace, item.run_id, wish, on_text=on_text, on_notice=on_notice)
 
 
 def meet_answers(workspace: Workspace, on_notice: Say, agent: str = "") -> list[Result]:

@@ -22,6 +22,8 @@ class Wish:
     model_id: str | None = None
     max_cost: Usd | None = None
     critical: bool = False
+    run_id: str = ""
+    """What the run that finishes it is to be called."""
 
 
 def resume(workspace: Workspace, selector: str, wish: Wish, *, on_text: Callable[[str], None],
@@ -55,7 +57,7 @@ def resume(workspace: Workspace, selector: str, wish: Wish, *, on_text: Callable
             on_notice(f"it goes on with {found.model}, as it began; model.md states {stated}: --model {stated}")
         max_cost = found.order.max_cost if wish.max_cost is None else wish.max_cost
         order = replace(found.order, max_cost=max_cost, critical=found.order.critical or wish.critical)
-        watch.result = runs.go_on(_talk(workspace, order), bench, order, on_text, found.past)
+        watch.result = runs.go_on(_talk(workspace, order), bench, order, on_text, found.past, wish.run_id)
     return watch.result
 
 

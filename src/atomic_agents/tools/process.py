@@ -1,5 +1,6 @@
 """Run a tool's code in a process of its own: its time, its environment and its files are what it was given."""
 
+import atexit
 import contextlib
 import json
 import os
@@ -20,6 +21,7 @@ MAX_ANSWER = 1 << 20
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "SYSTEMROOT")
 _TAIL = 500
+_going: "set[subprocess.Popen[bytes]]" = set()
 
 
 class ToolFailed(Exception):
@@ -83,12 +85,21 @@ def _wait(job: Job, home: Path) -> int:
             stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=environ, cwd=home / "home",
             start_new_session=os.name == "posix",
         )  # fmt: skip
+        _going.add(process)
         try:
             return process.wait(job.seconds)
         except subprocess.TimeoutExpired:
             raise ToolFailed(f"no answer within {job.seconds:g} s; it was stopped") from None
         finally:
             _end(process)
+            _going.discard(process)
+
+
+@atexit.register
+def _end_all() -> None:
+    """A server that ends waits for no run's thread, and a tool in a session of its own would outlive it."""
+    for process in list(_going):
+        _end(process)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -233,16 +233,20 @@ async def _decide(call: Call) -> Response:
         workspace.store.apply(approvals.answer(workspace, item, decision, by=by, note=note, arguments=stated))
 
     def go_on(workspace: Workspace, going: Going) -> Result:
-        return approvals.go_on(workspace, item, on_text=going.hear, on_notice=going.warn)
+        return approvals.go_on(workspace, item, on_text=going.hear, on_notice=going.warn, run_id=going.run_id)
 
+    call.desk.check_room()  # an answer that is written cannot be given again
     await call.desk.read(decide)
     return _taken_in(call.desk.take(item.agent, go_on))
 
 
 async def _item(call: Call) -> Item:
-    item = await call.desk.read(approvals.find, call.path("id"))
-    _reached(call, item.agent, call.path("id"))
-    return item
+    """The request of exactly that name: of others, nothing is said."""
+    known = await call.desk.read(approvals.everything)
+    found = next((item for item in known if item.id == call.path("id") and call.caller.reaches(item.agent)), None)
+    if found is None:
+        raise Refused(404, "document-missing", f"there is no {call.path('id')}", hint="GET /api/approvals")
+    return found
 
 
 def _reached(call: Call, agent: str, name: str) -> None:

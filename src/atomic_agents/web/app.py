@@ -48,7 +48,7 @@ Make = Callable[[Desk, Settings], ASGIApp]
 
 
 def vital(desk: Desk) -> list[Path]:
-    """The routes at which whoever keeps a server running asks how it does; nothing is told there, and no token asked."""
+    """The routes at which whoever keeps a server running asks how it does; they tell nothing, and ask for no token."""
 
     async def health(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -183,9 +183,14 @@ async def _serve(
     open_workspace: Callable[[], Workspace], settings: Settings, listening: socket.socket, make: Make
 ) -> int:
     desk = Desk(open_workspace, settings.limits, settings.key_header)
+    return await listen(make(desk, settings), desk, listening)
+
+
+async def listen(served: ASGIApp, desk: Desk, listening: socket.socket) -> int:
+    """Serve an application, then let the runs of its desk end; how many would not."""
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     config = uvicorn.Config(
-        make(desk, settings),
+        served,
         http=limits.Protocol,
         ws="none",
         loop="asyncio",
@@ -195,8 +200,8 @@ async def _serve(
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=int(limits.HEAD_SECONDS),
-        timeout_graceful_shutdown=max(int(settings.limits.drain), 1),
+        timeout_graceful_shutdown=max(int(desk.limits.drain), 1),
     )
     server = _Server(config, desk)
     await server.serve([listening])
-    return await desk.drain(0.0 if server.force_exit else server.told + settings.limits.drain - time.monotonic())
+    return await desk.drain(0.0 if server.force_exit else server.told + desk.limits.drain - time.monotonic())

@@ -27,13 +27,17 @@ class Caller:
         """Whether an agent is within reach."""
         return not self.agents or agent in self.agents
 
+    def may(self, verb: Verb) -> bool:
+        """Whether the caller may do what takes `verb`."""
+        return verb in self.verbs or "admin" in self.verbs
+
     def require(self, verb: Verb) -> None:
         """Refuse what a caller may not do.
 
         Raises:
             Refused: with the way to a token that may.
         """
-        if verb not in self.verbs and "admin" not in self.verbs:
+        if not self.may(verb):
             hint = f"atomic-agents serve token add NAME --verb {verb}"
             raise Refused(403, "forbidden", f"{self.name} may not do this: it takes {verb}", hint=hint)
 
@@ -50,7 +54,8 @@ class Proxy:
 class Gate:
     """What the door asks of a request. `only` is the one agent that is served, "" all; `hosts` are further names.
 
-    `local` is what whoever is on this machine may do where no token is needed; `cookie` is where a browser keeps one.
+    `local` is what whoever is on this machine may do where no token is needed; `cookie` is where a browser keeps one;
+    `command` is what serves, for hints.
     """
 
     holder: Callable[[str], Awaitable[Token | None]]
@@ -60,6 +65,7 @@ class Gate:
     proxy: Proxy | None = None
     local: tuple[Verb, ...] = ("run", "read")
     cookie: str = ""
+    command: str = "atomic-agents serve"
 
     async def admit(self, request: Request) -> Caller:
         """Who asks.
@@ -101,7 +107,7 @@ class Gate:
         hosts = request.headers.getlist("host")
         host = _name(hosts[0]) if len(hosts) == 1 else ""
         if not self._is_ours(host):
-            hint = f"atomic-agents serve --allow-host {host or 'NAME'}"
+            hint = f"{self.command} --allow-host {host or 'NAME'}"
             raise Refused(421, "host-refused", f"this server is not called {host or 'nothing'}", hint=hint)
         origin = request.headers.get("origin")
         if origin is not None and origin.partition("://")[2].lower() != hosts[0].strip().lower():

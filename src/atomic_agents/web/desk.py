@@ -154,13 +154,21 @@ class Desk:
 
         return self.take(agent, work, streams=streams)
 
-    def take(self, agent: str, work: Work, *, streams: bool = False) -> Going:
-        """Take in whatever ends with a run's result, as `ask` does."""
+    def check_room(self) -> None:
+        """Refuse what `take` would refuse now.
+
+        Raises:
+            Refused: as with `ask`.
+        """
         if self.draining:
             raise Refused(503, "draining", "the server is about to end", headers={"retry-after": "5"})
         if len(self._tasks) >= self.limits.runs:
-            hint = "atomic-agents serve --max-runs N"
+            hint = "ask again later, or start the server with --max-runs N"
             raise Refused(429, "too-many-runs", "too many runs at once", hint=hint, headers={"retry-after": "1"})
+
+    def take(self, agent: str, work: Work, *, streams: bool = False) -> Going:
+        """Take in whatever ends with a run's result, as `ask` does."""
+        self.check_room()
         going = Going(agent, transcript.new_run_id(datetime.datetime.now().astimezone()), streams)
         self._known[going.run_id] = going
         while len(self._known) > _REMEMBERED:
@@ -170,15 +178,15 @@ class Desk:
         task.add_done_callback(self._tasks.pop)
         return going
 
-    async def drain(self, seconds: float) -> int:
-        """Let runs end, at most `seconds`, then stop them; how many would not."""
+    async def drain(self, seconds: float, stopping: float = _STOPPING) -> int:
+        """Let runs end, at most `seconds`, then stop them, which gets `stopping` seconds; how many would not."""
         self.draining = True
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=max(seconds, 0))
         for going in self._tasks.values():
             going.stop()
         if self._tasks:
-            await asyncio.wait(list(self._tasks), timeout=_STOPPING)
+            await asyncio.wait(list(self._tasks), timeout=stopping)
         while not self._free.empty():
             self._free.get().close()
         return len(self._tasks)
