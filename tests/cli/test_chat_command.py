@@ -60,6 +60,24 @@ def test_turns_come_one_a_line_without_a_terminal(scout: Path, shell: Shell) -> 
 
 
 @pytest.mark.usefixtures("scout")
+def test_a_question_is_answered_by_the_next_line_and_left_by_an_empty_one(shell: Shell) -> None:
+    def asking(body: Json) -> Reply:
+        last = body["messages"][-1]
+        if last["role"] == "tool":
+            return Reply(f"So {last['content']}.")
+        asked = json.dumps({"question": "Which day?", "choices": ["Monday", "Friday"]})
+        return Reply(calls=(ToolCall("c1", "ask_operator", asked),), finish="tool_calls")
+
+    with OpenAIServer(asking) as server:
+        there = with_server(shell, server)
+        answered, left = there("chat", "scout", stdin="when?\n2\n"), there("chat", "scout", stdin="when?\n\n")
+
+    assert (answered.code, answered.out) == (0, "So the operator answers: Friday.\n")
+    assert "  Which day?\n  1. Monday\n  2. Friday\n" in answered.err
+    assert (left.code, left.out) == (4, "")
+
+
+@pytest.mark.usefixtures("scout")
 def test_a_turn_may_have_several_lines(shell: Shell) -> None:
     typed = 'one \\\ntwo\n"""\nthree\n\n/help\n"""\n'
 

@@ -20,6 +20,8 @@ from atomic_agents.vault import hands
 
 Say = Callable[[str], None]
 
+_ANSWERS: tuple[Decision, ...] = ("approved", "denied", "revised", "answered")
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -46,7 +48,12 @@ class Item:
     @property
     def answered(self) -> bool:
         """Whether a run can go on: there is an answer, or there can be none any more."""
-        return self.waits and (self.expired or self.reply.decision in ("approved", "denied", "revised"))
+        return self.waits and (self.expired or self.reply.decision in _ANSWERS)
+
+    @property
+    def is_question(self) -> bool:
+        """Whether it is answered in words."""
+        return approvals.is_question(self.document)
 
     @property
     def why(self) -> str:
@@ -104,7 +111,10 @@ def answer(
 ) -> ChangeSet:  # fmt: skip
     """The change set that writes an answer into a request; who applies it second is refused.
 
+    To a question `note` is the answer.
+
     Raises:
+        UsageError: it is answered in words, and this is none, or the other way round.
         Conflict: it is answered already, or nobody waits for the answer any more.
     """
     show = f"atomic-agents approvals show {item.id}"
@@ -112,6 +122,12 @@ def answer(
         raise Conflict(f"{item.id} is {item.state} already", hint=show)
     if item.expired:
         raise Conflict(f"{item.id} expired at {item.expires:%Y-%m-%d %H:%M}", hint=show)
+    if decision != "denied" and (decision == "answered") != item.is_question:
+        how = "answer REQUEST 'your answer'" if item.is_question else "approve REQUEST"
+        what = "is a question, which is answered in words" if item.is_question else "asks for leave, and is no question"
+        raise UsageError(f"{item.id} {what}", hint=f"atomic-agents approvals {how}".replace("REQUEST", item.id))
+    if decision == "answered" and not note.strip():
+        raise UsageError("there is no answer", hint=f"atomic-agents approvals answer {item.id} 'your answer'")
     data = approvals.answered(
         item.document, decision, by=by or operator(), note=note, at=workspace.clock(), arguments=arguments
     )

@@ -7,6 +7,7 @@ from itertools import groupby
 
 from atomic_agents.core.model import Message, ToolCall
 from atomic_agents.core.values import Usd
+from atomic_agents.guard import questions
 from atomic_agents.guard.approvals import Approval
 from atomic_agents.memory.fence import unfenced
 from atomic_agents.memory.lifecycle import Captures
@@ -139,6 +140,8 @@ class Calling:
         """A result as the model meets it."""
         if result.call.name in READS_MEMORY:
             self.captures().recalled(result.text)
+        elif result.call.name == questions.TOOL:
+            self.captures().answered("" if result.failed else result.text.removeprefix(questions.ANSWERS))
         elif result.call.name != REMEMBER:
             self.captures().told(result.text)
         text = f"error: {unfenced(result.text)}" if result.failed else result.text
