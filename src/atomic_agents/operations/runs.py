@@ -292,7 +292,7 @@ def _hands(
 ) -> hands.Hands:
     allowed = paths.policy(agent.name, settings.tools, str(workspace.config.root))
     return hands.opened(
-        workspace.vault, agent, settings, paths=allowed, variable=workspace.config.variable, run_id=run_id,
+        workspace.vault, agent, settings, paths=allowed, variable=workspace.variable, run_id=run_id,
         record=record, warn=warn,
     )  # fmt: skip
 

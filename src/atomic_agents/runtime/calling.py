@@ -9,6 +9,7 @@ from atomic_agents.core.model import Message, ToolCall
 from atomic_agents.core.values import Usd
 from atomic_agents.guard import questions
 from atomic_agents.guard.approvals import Approval
+from atomic_agents.guard.secrets import redact
 from atomic_agents.memory.fence import unfenced
 from atomic_agents.memory.lifecycle import Captures
 from atomic_agents.runtime.gate import Gate, Go, Waits
@@ -99,7 +100,12 @@ class Calling:
         yield from self._made(ready)
 
     def _made(self, ready: Sequence[Go]) -> Iterator[tuple[ToolResult, Mapping[str, object]]]:
-        for go, result in zip(ready, answers(self.tools, [go.call for go in ready]), strict=True):
+        for go, found in zip(ready, answers(self.tools, [go.call for go in ready]), strict=True):
+            result, tool = found, self._tool(go.call)
+            if (
+                tool is not None and tool.origin != "builtin"
+            ):  # it may have been given secrets, which are not the model's
+                result = replace(result, text=redact(result.text, self.transcript.secrets))
             told = replace(result, text=f"{go.told}{self.results.told(result.text)}")
             yield told, go.facts
             self._settle(go.request, result)

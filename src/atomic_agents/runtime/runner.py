@@ -14,7 +14,7 @@ from atomic_agents.core.model import Answer, Message, Model, Request
 from atomic_agents.core.values import Usd
 from atomic_agents.guard.paths import PathPolicy
 from atomic_agents.guard.policy import authority
-from atomic_agents.guard.secrets import spelled_out
+from atomic_agents.guard.secrets import redact, spelled_out
 from atomic_agents.memory.blocks import CaptureFilter, split_blocks
 from atomic_agents.memory.lifecycle import Captures, Outcome
 from atomic_agents.memory.search import MemoryIndex
@@ -375,7 +375,7 @@ class Runner:
             cost=self._closing.spent(state),
             latency_ms=_milliseconds(begun),
             captures=tuple(self._closing.captures.outcomes),
-            warnings=tuple(dict.fromkeys(self._warnings)),
+            warnings=tuple(dict.fromkeys(redact(each, self.secrets) for each in self._warnings)),
             transcript=transcript,
             failure=failure,
             resumed_from=self.past.run_ids[-1] if self.past.run_ids else "",

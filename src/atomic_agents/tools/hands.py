@@ -90,7 +90,8 @@ def _own(
         else:
             from atomic_agents.tools import on_disk  # noqa: PLC0415 - 10 ms that only agents with tools pay
 
-            yield on_disk.tool(each, paths=paths, stated=settings.tools.classes or {}, variable=variable)
+            stated = settings.tools.classes or {}
+            yield on_disk.tool(each, paths=paths, stated=stated, variable=variable, warn=warn)
 
 
 def _of_servers(
