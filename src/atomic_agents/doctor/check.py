@@ -93,6 +93,8 @@ class Examination:
     """What must not be printed, whoever says it."""
     waiting: Callable[[], Sequence[tuple[str, str]]] = tuple
     """The approvals that agents wait for: agent and time, the oldest first."""
+    lost: Callable[[], Sequence[tuple[str, str, str]]] = tuple
+    """The requests that can never be granted: agent, what is wrong, what can be done."""
     exports: bool = False
     """Whether runs that end are sent as traces."""
     only_agent: str = ""

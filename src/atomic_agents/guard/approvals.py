@@ -179,6 +179,12 @@ def proposed(found: Document) -> Mapping[str, object]:
     return arguments if isinstance(arguments, dict) else {}
 
 
+def fingerprint(found: Document) -> str:
+    """The hash of the tool that was asked for, as the document has it."""
+    proposal = _proposal([block for block in fences(found.body, found.body_line) if block.closed])
+    return str(proposal.get("tool_definition_hash", ""))
+
+
 def reason(found: Document) -> str:
     """Why the operator is asked, as the document says it."""
     title = "judge's reason for escalating"

@@ -2,7 +2,7 @@
 
 import datetime
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -12,11 +12,11 @@ from atomic_agents.core.errors import AtomicAgentsError, Conflict, DocumentMissi
 from atomic_agents.core.values import near
 from atomic_agents.guard import approvals
 from atomic_agents.guard.approvals import Decision, Reply
-from atomic_agents.operations import finishing
+from atomic_agents.operations import finishing, runs
 from atomic_agents.operations.grants import operator
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime.runner import Result
-from atomic_agents.vault import hands
+from atomic_agents.vault import hands, layout
 
 Say = Callable[[str], None]
 
@@ -141,6 +141,12 @@ def go_on(workspace: Workspace, item: Item, *, on_text: Say, on_notice: Say) -> 
     return finishing.resume(workspace, item.run_id, finishing.Wish(), on_text=on_text, on_notice=on_notice)
 
 
+def troubles(workspace: Workspace, items: Sequence[Item]) -> dict[str, tuple[str, str]]:
+    """What keeps requests from ever being granted, by their ids: in words, and what can be done."""
+    prints: dict[str, dict[str, str]] = {}
+    return {item.id: found for item in items if (found := _trouble(workspace, item, prints))}
+
+
 def meet_answers(workspace: Workspace, on_notice: Say) -> list[Result]:
     """Let every run go on whose request was answered in its document, or has expired; what fails is said.
 
@@ -159,6 +165,32 @@ def meet_answers(workspace: Workspace, on_notice: Say) -> list[Result]:
             on_notice(f"{item.run_id} cannot go on: {error.message}")
             _forget(workspace, item, error)
     return results
+
+
+def _trouble(workspace: Workspace, item: Item, prints: dict[str, dict[str, str]]) -> tuple[str, str] | None:
+    anew = f"atomic-agents approvals deny {item.id}\natomic-agents approvals list"
+    records = (layout.run_transcript(item.agent, item.run_id), layout.open_run(item.run_id))
+    if item.run_id and not any(workspace.store.read(path) for path in records):
+        return f"{item.id}: the run that asked, {item.run_id}, is gone", anew
+    if item.expired and item.reply.decision not in _ANSWERS:
+        words = f"{item.id} of {item.agent} expired at {item.expires:%Y-%m-%d %H:%M} and was never answered"
+        return words, "atomic-agents approvals list  (the run goes on without it)"
+    if item.agent not in prints:
+        prints[item.agent] = _fingerprints(workspace, item.agent)
+    now, then = prints[item.agent].get(item.tool), approvals.fingerprint(item.document)
+    if now is not None and then and now != then:
+        return f"{item.id}: {item.tool} was changed since {item.agent} asked for it, so it will be refused", anew
+    return None
+
+
+def _fingerprints(workspace: Workspace, name: str) -> dict[str, str]:
+    """The hashes of an agent's tools as they are now; none where its settings have errors."""
+    try:
+        agent = workspace.vault.agent(name)
+        settings = runs.checked_settings(workspace, agent)
+    except AtomicAgentsError:
+        return {}
+    return {tool.spec.name: tool.fingerprint for tool in runs.tools(workspace, agent, settings)}
 
 
 def _forget(workspace: Workspace, item: Item, error: AtomicAgentsError) -> None:
