@@ -121,6 +121,38 @@ def test_undo_takes_back_turn_after_turn_with_what_was_remembered(scout: Path, s
     assert done.code == 2
 
 
+@pytest.mark.parametrize("edited", [False, True])
+def test_undo_takes_back_the_files_of_a_turn_and_names_what_stays(scout: Path, shell: Shell, *, edited: bool) -> None:
+    (scout / "tools.md").write_text("---\nschema_version: 2\nwrite_paths: [memory/, out/]\n---\n")
+    (scout / "tools").mkdir(exist_ok=True)
+    (scout / "tools" / "bell.md").write_text("---\ndescription: Ring.\nclassification: reversible_write\n---\n")
+    (scout / "tools" / "bell.py").write_text("def handler(input): return 'rung'\n")
+
+    def writing(body: Json) -> Reply:
+        if body["messages"][-1]["role"] != "tool":
+            wrote = {"path": "out/x.md", "text": "one\n"}, {"path": "out/x.md", "old": "one", "new": "two"}
+            calls = [
+                ToolCall("c1", "write_file", json.dumps(wrote[0])),
+                ToolCall("c2", "edit_file", json.dumps(wrote[1])),
+            ]
+            return Reply(calls=(*calls, ToolCall("c3", "bell", "{}")), finish="tool_calls")
+        if edited:
+            (scout / "out" / "x.md").write_text("mine\n")
+        return Reply("Done.")
+
+    with OpenAIServer(writing) as server:
+        done = with_server(shell, server)("chat", "scout", "--conversation", "k", stdin="write\n/undo\n")
+
+    if edited:
+        assert "error: the turn stays: " in done.err
+        assert (scout / "out" / "x.md").read_text() == "mine\n"
+        return
+    assert "taken back: scout/conversations/k.md, scout/out/x.md; what it cost stays in the log\n" in done.err
+    assert "warning: what bell did cannot be taken back here\n" in done.err
+    assert not (scout / "out" / "x.md").exists()
+    assert not (scout / "conversations" / "k.md").exists()
+
+
 @pytest.mark.usefixtures("scout")
 def test_cost_help_and_what_is_no_command(shell: Shell) -> None:
     with OpenAIServer("yes") as server:

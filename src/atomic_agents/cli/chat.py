@@ -33,7 +33,7 @@ _FENCE = '"""'
 _HELP = """\
 /cost     what this chat and the conversation have cost
 /memory   the notes that came of the conversation
-/undo     take the last turn back, with the notes that came of it
+/undo     take the last turn back, with the notes that came of it and the files it wrote
 /help     this
 /quit     end; so does Ctrl-D
 
@@ -177,6 +177,7 @@ class _Chat:
             return
         self.workspace.store.apply(approvals.answer(self.workspace, item, decision, note=note))
         self.status = before
+        self.said.clear()  # a turn that was said later cannot be passed over
         result = approvals.go_on(self.workspace, item, on_text=self._show, on_notice=self._notice)
         self.cost += result.cost
         self._finish(result)
@@ -250,9 +251,12 @@ class _Chat:
             render.talk("nothing of this conversation was remembered as a note")
 
     def _undo(self) -> None:
-        paths = conversations.take_back(self.workspace, self.agent, self.said[-1] if self.said else Talk(self.id))
+        said = self.said[-1] if self.said else Talk(self.id)
+        paths = conversations.take_back(self.workspace, self.agent, said)
         self.said.pop()
         render.talk(f"taken back: {', '.join(paths)}; what it cost stays in the log")
+        if said.stays:
+            render.notice(f"what {', '.join(said.stays)} did cannot be taken back here")
 
     def _found(self) -> Conversation | None:
         try:

@@ -25,7 +25,7 @@ from atomic_agents.runtime.past import Past
 from atomic_agents.runtime.prompt import Prompt
 from atomic_agents.runtime.purse import most_tokens
 from atomic_agents.runtime.runner import Order, Result, Runner
-from atomic_agents.tools import hands
+from atomic_agents.tools import edits, hands
 from atomic_agents.tools.builtin import builtin
 from atomic_agents.tools.edits import Record
 from atomic_agents.tools.results import Results
@@ -234,7 +234,11 @@ def go_on(
         bench, order, talk.hear(on_text), earlier=talk.before.messages, also=talk.changes, past=past, run_id=run_id,
     )  # fmt: skip
     result = runner.run()
-    talk.can_undo(runner.undo)
+    store = bench.workspace.store
+    written = [
+        change for path in edits.of_run(store, result.agent, result.run_id) for change in edits.undo(store, path)
+    ]
+    talk.can_undo(runner.undo, written, runner.acted)
     return replace(result, warnings=(*talk.notices, *result.warnings))
 
 

@@ -233,6 +233,12 @@ class Runner:
         """What takes the run's last change set back; None where there is none."""
         return self._closing.undo
 
+    @property
+    def acted(self) -> tuple[str, ...]:
+        """The tools that did more than look, and that no change set of ours takes back."""
+        done = (each for each in self._calling.made if "error" not in each)
+        return tuple(dict.fromkeys(str(each["tool_name"]) for each in done if each.get("class", _LOOKS) != _LOOKS))
+
     def _assemble(self) -> Event:
         if self.plain is not None:
             return Assembled(self.plain, (), self.earlier)
@@ -380,6 +386,9 @@ class Runner:
             failure=failure,
             resumed_from=self.past.run_ids[-1] if self.past.run_ids else "",
         )
+
+
+_LOOKS = "read_only"
 
 
 def _status(error: BaseException) -> object:
