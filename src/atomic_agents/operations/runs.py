@@ -238,7 +238,8 @@ def go_on(
     written = [
         change for path in edits.of_run(store, result.agent, result.run_id) for change in edits.undo(store, path)
     ]
-    talk.can_undo(runner.undo, written, runner.acted)
+    undo, stays = runner.undo
+    talk.can_undo(undo, written, stays)
     return replace(result, warnings=(*talk.notices, *result.warnings))
 
 
