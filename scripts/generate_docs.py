@@ -40,14 +40,16 @@ SETTINGS: Mapping[str, str] = {
     "tools.md": "What an agent may read and write. The paths are enforced. The whole file is told to the model; "
     "`external_apis` and `hard_nos` are nothing more than that. `fetch_hosts` are hosts whose pages may be fetched, "
     "by name or glob. `tool_classes` are the classes of MCP tools and of tools on disk. "
-    "With `accept_tool_notes: true`, what a tool said is loaded as a note without `memory accept`.",
+    "With `accept_tool_notes: true`, what a tool said is loaded as a note without `memory accept`. A run may make "
+    "`max_calls` tool calls (200 where nothing is said), one answer `max_calls_at_once` (32); more are refused.",
     "tools.override.md": "In a project's agent: added to the `tools.md` of its role.",
     "roster.md": "Whom an agent may hand work to. Checked; nothing is handed on yet.",
     "mcp.md": "MCP servers: a `command` that is started, or a `url`. Their tools are offered once they are accepted: "
     "`atomic-agents mcp check AGENT --accept`. `tools` are those that are wanted; without it all of them.",
     "judges.md": "What is done before an agent acts, and which model judges: [approvals](../guides/approvals.md). "
-    "An agent's own can only be stricter than `policy.md` and its project's. `timeout_ms`, `judge_captures`, "
-    "`read_audit_mode`, `specialist_composition`, `validation` and `audit` are checked and have no effect.",
+    "An agent's own can only be stricter than `policy.md` and its project's. A judgment that takes longer than "
+    "`timeout_ms` is none. `judge_captures`, `read_audit_mode`, `specialist_composition`, `validation` and `audit` are "
+    "checked and have no effect.",
     "mandates.md": "Standing permissions, of an agent, a project or, at the top of the vault, of every agent: "
     "[grants](../guides/approvals.md#grants).",
     "serve.md": "How `atomic-agents serve AGENT` [serves](../guides/serve.md) an agent over HTTP. `allow_no_auth` is "
@@ -55,7 +57,7 @@ SETTINGS: Mapping[str, str] = {
     "policy.md": "Limits for the whole vault, at its top. Of its `cost_caps` and an agent's own the lower one holds; "
     "its `cost_guardrails` hold for all agents together, unless they are not enabled. `alerts` says where "
     "[alerts](../guides/alerts.md) are sent. Its [rules on tools and MCP servers](../guides/approvals.md#rules) hold, "
-    "and what is said for one agent can only be stricter. `model` is checked and has no effect yet.",
+    "and what is said for one agent can only be stricter. `model` has no effect, which is said.",
 }
 
 Page = Callable[[], Iterator[str]]

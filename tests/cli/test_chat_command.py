@@ -60,6 +60,24 @@ def test_turns_come_one_a_line_without_a_terminal(scout: Path, shell: Shell) -> 
 
 
 @pytest.mark.usefixtures("scout")
+def test_a_question_is_answered_by_the_next_line_and_left_by_an_empty_one(shell: Shell) -> None:
+    def asking(body: Json) -> Reply:
+        last = body["messages"][-1]
+        if last["role"] == "tool":
+            return Reply(f"So {last['content']}.")
+        asked = json.dumps({"question": "Which day?", "choices": ["Monday", "Friday"]})
+        return Reply(calls=(ToolCall("c1", "ask_operator", asked),), finish="tool_calls")
+
+    with OpenAIServer(asking) as server:
+        there = with_server(shell, server)
+        answered, left = there("chat", "scout", stdin="when?\n2\n"), there("chat", "scout", stdin="when?\n\n")
+
+    assert (answered.code, answered.out) == (0, "So the operator answers: Friday.\n")
+    assert "  Which day?\n  1. Monday\n  2. Friday\n" in answered.err
+    assert (left.code, left.out) == (4, "")
+
+
+@pytest.mark.usefixtures("scout")
 def test_a_turn_may_have_several_lines(shell: Shell) -> None:
     typed = 'one \\\ntwo\n"""\nthree\n\n/help\n"""\n'
 
@@ -101,6 +119,38 @@ def test_undo_takes_back_turn_after_turn_with_what_was_remembered(scout: Path, s
     assert not (scout / "memory" / "user_tea.md").exists()
     assert len(log(scout)) == 2
     assert done.code == 2
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_undo_takes_back_the_files_of_a_turn_and_names_what_stays(scout: Path, shell: Shell, *, edited: bool) -> None:
+    (scout / "tools.md").write_text("---\nschema_version: 2\nwrite_paths: [memory/, out/]\n---\n")
+    (scout / "tools").mkdir(exist_ok=True)
+    (scout / "tools" / "bell.md").write_text("---\ndescription: Ring.\nclassification: reversible_write\n---\n")
+    (scout / "tools" / "bell.py").write_text("def handler(input): return 'rung'\n")
+
+    def writing(body: Json) -> Reply:
+        if body["messages"][-1]["role"] != "tool":
+            wrote = {"path": "out/x.md", "text": "one\n"}, {"path": "out/x.md", "old": "one", "new": "two"}
+            calls = [
+                ToolCall("c1", "write_file", json.dumps(wrote[0])),
+                ToolCall("c2", "edit_file", json.dumps(wrote[1])),
+            ]
+            return Reply(calls=(*calls, ToolCall("c3", "bell", "{}")), finish="tool_calls")
+        if edited:
+            (scout / "out" / "x.md").write_text("mine\n")
+        return Reply("Done.")
+
+    with OpenAIServer(writing) as server:
+        done = with_server(shell, server)("chat", "scout", "--conversation", "k", stdin="write\n/undo\n")
+
+    if edited:
+        assert "error: the turn stays: " in done.err
+        assert (scout / "out" / "x.md").read_text() == "mine\n"
+        return
+    assert "taken back: scout/conversations/k.md, scout/out/x.md; what it cost stays in the log\n" in done.err
+    assert "warning: what bell did cannot be taken back here\n" in done.err
+    assert not (scout / "out" / "x.md").exists()
+    assert not (scout / "conversations" / "k.md").exists()
 
 
 @pytest.mark.usefixtures("scout")

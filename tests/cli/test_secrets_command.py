@@ -112,7 +112,7 @@ def test_a_key_that_is_nowhere_is_said_with_the_command(bare: Shell) -> None:
     assert done.code == 1
     assert "hint: atomic-agents secrets set groq\n" in done.err
     assert bare("secrets", "which", "groq", "--json").value == {
-        "name": "groq", "found": False, "where": None, "troubles": []
+        "name": "groq", "found": False, "where": None, "wanted_by": [], "troubles": []
     }  # fmt: skip
 
 
@@ -146,6 +146,57 @@ def test_a_command_is_run_for_a_run_that_needs_its_key_and_the_key_is_not_writte
     assert done.code == 7
     said(done)
     assert [path for path in bare.root.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()] == []
+
+
+TOOL = "---\nname: vane\ndescription: d\nclassification: read_only\nenv: [VANE_TOKEN, PLACE]\n---\n"
+CODE = """import os
+def handler(input):
+    return os.environ["VANE_TOKEN"] + " at " + os.environ["PLACE"] + " and " + str(os.environ.get("BARN_TOKEN"))
+"""
+
+
+@pytest.fixture
+def vane(bare: Shell) -> Shell:
+    """A terminal with an agent whose tool names two variables, and a file that has a command for one."""
+    bare("init", "scout", "--model", "embedded:quote")
+    (bare.root / "scout" / "tools").mkdir(exist_ok=True)
+    (bare.root / "scout" / "tools" / "vane.md").write_text(TOOL)
+    (bare.root / "scout" / "tools" / "vane.py").write_text(CODE)
+    keys = bare.home / ".config" / "atomic_agents" / "keys.json"
+    keys.parent.mkdir(parents=True)
+    says = {"command": [sys.executable, "-c", f"print('{KEY}')"]}
+    keys.write_text(json.dumps({"VANE_TOKEN": says, "BARN_TOKEN": "another-long-key-1234"}))
+    keys.chmod(0o600)
+    return replace(bare, environ={**NO_KEYRING, "PLACE": "the barn"})
+
+
+def test_a_tool_is_given_the_secrets_that_it_names_from_any_place_and_what_it_prints_is_redacted(vane: Shell) -> None:
+    done = vane("tools", "test", "scout", "vane")
+
+    assert (done.code, done.out) == (0, "[redacted] at the barn and None\n")
+    said(done)
+    assert [each for each in vane("doctor", "--json").value["results"] if each["status"] != "pass"
+            and each["name"] == "tools"] == []  # fmt: skip
+
+
+def test_a_tool_without_its_secret_fails_in_words_and_is_a_finding(vane: Shell) -> None:
+    without = replace(vane, environ=NO_KEYRING)
+
+    done = without("tools", "test", "scout", "vane")
+
+    assert "PLACE is not set, and scout/tools/vane.md asks for it" in done.err
+    assert "scout/tools/vane.md: it needs PLACE, which is not set" in without("doctor").out
+
+
+def test_what_a_tool_asks_for_is_listed_and_a_wrong_name_is_met_with_the_nearest(vane: Shell) -> None:
+    listed = {each["name"]: (each["where"], each["wanted_by"]) for each in vane("secrets", "list", "--json").value}
+    wrong, where = vane("secrets", "check", "VANE_TOKN"), vane("secrets", "which", "PLACE")
+    missing = replace(vane, environ=NO_KEYRING)("secrets", "which", "PLACE")
+
+    assert listed["VANE_TOKEN"] == (f"command:{sys.executable}", ["scout/tools/vane.md"])
+    assert (wrong.code, "did you mean VANE_TOKEN" in wrong.err) == (1, True)
+    assert (where.code, where.out) == (0, "env:PLACE\n")
+    assert "scout/tools/vane.md asks for it" in missing.err
 
 
 @needs_keyring

@@ -13,8 +13,17 @@ from atomic_agents.testing.servers import OpenAIServer, Reply
 LETTER = ToolCall("c1", "send_letter", json.dumps({"to": "Mrs Halloran", "text": "Your desk is ready on Friday."}))
 
 
+QUESTION = ToolCall(
+    "c1", "ask_operator", json.dumps({"question": "Which day suits you?", "choices": ["Thursday", "Friday"]})
+)
+
+
 def reply(body: dict[str, Any]) -> Reply:
     last = body["messages"][-1]
+    if last["role"] != "tool" and "ask me" in str(last["content"]):
+        return Reply("I ask.", calls=[QUESTION])
+    if "the operator answers" in str(last["content"]):
+        return Reply(f"Noted: {last['content']}")
     if last["role"] != "tool":
         return Reply("I tell Mrs Halloran.", calls=[LETTER])
     return Reply("The letter is on its way." if "posted" in str(last["content"]) else "I leave it, then.")

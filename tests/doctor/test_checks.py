@@ -46,6 +46,41 @@ CLEAN = {
     "scout/memory/INDEX.md": "# Memory Index\n\n- [a](user_a.md) — d\n",
 }
 GONE = b"\0gone"
+LETTER = {
+    "scout/tools/send_letter.md": "---\nname: send_letter\ndescription: d\nclassification: external_side_effect\n---\n",
+    "scout/tools/send_letter.py": "def handler(input): return 'sent'\n",
+}
+DAY = datetime.timedelta(days=1)
+
+
+def granting(
+    tool: str = "send_letter", limit: str = "daily_count: 5", ends: int = 9, since: int = 2, target: str = "domain"
+) -> str:
+    begins, end = f"{TODAY - since * DAY:%Y-%m-%d}", f"{TODAY + ends * DAY:%Y-%m-%d}"
+    return (
+        "---\nschema_version: 2\nmandates:\n  letters:\n    granted_by: nell\n    scope: letters\n"
+        f"    granted_at: {begins}\n    expires_at: {end}\n    revocation_state: active\n    constraints:\n"
+        f"      allowed_tools: [{tool}]\n      {limit}\n      allowed_targets: [{{{target}: example.org}}]\n---\n"
+    )
+
+
+USE = f'{{"ts": "{TODAY.isoformat()}", "run_id": "r", "trigger": "tool_call", "mandate_id": "letters"}}\n'
+
+
+def request(
+    fingerprint: str = "sha256:0", *, expires: str = "", run: str = "run-20260501-120000-000000-abcdef12"
+) -> dict[str, str | bytes]:
+    path = "scout/vault/escalations/external_side_effect/proposal_1.md"
+    proposal = f'{{"tool_name": "send_letter", "tool_definition_hash": "{fingerprint}", "tool_arguments": {{}}}}'
+    return {
+        **LETTER,
+        "_waiting/proposal_1.json": f'{{"agent": "scout", "path": "{path}", "run_id": "{run}"}}',
+        path: f"---\ntype: escalation\nstate: pending\nescalated_at: '2026-05-01T12:00:00Z'\ntool: send_letter\n"
+        f"parent_run_id: {run}\n{expires}---\n\n## Proposal\n\n```yaml\n{proposal}\n```\n",
+        "scout/runs/2026-05/run-20260501-120000-000000-abcdef12.jsonl": '{"event": "started", "agent": "scout"}\n',
+    }
+
+
 FAULTS: dict[str, tuple[dict[str, str | bytes], str, str, str]] = {
     "an old note": (
         {"scout/memory/user_a.md": NOTE.format("a").replace("schema_version: 2\n", "")},
@@ -194,6 +229,44 @@ FAULTS: dict[str, tuple[dict[str, str | bytes], str, str, str]] = {
             "scout/vault/escalations/esc-1.md": "---\ntype: escalation\nescalated_at: '2026-05-01T12:00:00Z'\n---\n",
         },
         "approvals", "warn", "an answer is waited for, since 2026-05-01T12:00",
+    ),
+    "a request that nobody answered in time": (
+        request(expires="expires_at: '2026-05-02T12:00:00Z'\n"),
+        "approvals", "warn", "proposal_1 of scout expired at 2026-05-02 12:00 and was never answered",
+    ),
+    "a request whose tool was changed": (
+        request(), "approvals", "warn", "proposal_1: send_letter was changed since scout asked for it",
+    ),
+    "a request whose run is gone": (
+        request(run="run-20260502-120000-000000-abcdef12"), "approvals", "warn", "-abcdef12, is gone",
+    ),
+    "a grant that has ended": (
+        {**LETTER, "scout/mandates.md": granting(ends=-1)}, "grants", "warn", "letters ended on",
+    ),
+    "a grant that is used up": (
+        {**LETTER, "scout/mandates.md": granting(limit="cumulative_count: 1"), SPENT[0]: USE},
+        "grants", "warn", "letters is used up: 1 in all",
+    ),
+    "a grant for a tool that is not there": (
+        {**LETTER, "scout/mandates.md": granting("send_leter")},
+        "grants", "warn", "letters is for send_leter, and there is no such tool",
+    ),
+    "a grant that nobody uses": (
+        {**LETTER, "scout/mandates.md": granting(since=40)}, "grants", "warn", "letters was not used since",
+    ),
+    "a grant with a target of no kind": (
+        {**LETTER, "scout/mandates.md": granting(target="domian")}, "vault", "fail", "'domian' is not a kind of target",
+    ),
+    "a tool whose variable is not set": (
+        {**LETTER, "scout/tools/send_letter.md": f"---\nenv: [POST_KEY]\n{LETTER['scout/tools/send_letter.md'][4:]}"},
+        "tools", "warn", "scout/tools/send_letter.md: it needs POST_KEY, which is not set",
+    ),
+    "a server whose variable is not set": (
+        {
+            "scout/mcp.md": "---\nschema_version: 2\nservers:\n  s:\n    url: http://127.0.0.1:9/\n"
+            "    headers: {a: $POST_KEY}\n---\n"
+        },
+        "mcp", "warn", "s needs POST_KEY, which is not set",
     ),
     "a cap that is nearly spent": (
         {"scout/model.md": CAPPED, SPENT[0]: SPENT[1]},
@@ -530,8 +603,10 @@ def test_a_healthy_vault_has_nothing_to_complain_about_once_it_is_migrated(
     migrated = shell("migrate", "--to", "v2", module="atomic_agents")
     after = complaints(examined(root, with_mcp=False, **keys))
 
-    assert [(check, how) for check, how, _ in before] == [("schema", "fail")]
-    assert (migrated.code, after) == (0, [])
+    # The orchard's one grant is for a tool that it does not have.
+    true = [("grants", "warn")] if name == "v1" else []
+    assert [(check, how) for check, how, _ in before] == [("schema", "fail"), *true]
+    assert (migrated.code, [(check, how) for check, how, _ in after]) == (0, true)
 
 
 def test_every_finding_names_its_page_and_what_a_prompt_takes(make_vault: MakeVault) -> None:

@@ -61,6 +61,18 @@ def test_an_approved_call_is_made_once_or_not_at_all_wherever_the_process_dies(t
     check(tmp_path, number)
 
 
+def test_of_two_operators_who_approve_at_the_same_moment_one_is_heard_and_one_letter_goes(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.run([calling(letter())])
+    command = [sys.executable, str(DRIVER), str(tmp_path), "0"]
+
+    both = [subprocess.Popen(command, stderr=subprocess.DEVNULL, env=dict(os.environ)) for _ in range(2)]
+    codes = sorted(each.wait(timeout=60) for each in both)
+
+    assert codes in ([0, 0], [0, 1])
+    assert (house.sent, house.inbox()) == ([ADA], [])
+
+
 @pytest.mark.soak
 def test_an_approved_call_is_made_once_or_not_at_all_at_every_step(tmp_path: Path) -> None:
     number = 1

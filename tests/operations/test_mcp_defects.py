@@ -50,6 +50,21 @@ def test_a_variable_that_is_not_set_leaves_one_server_out_and_the_agent_runs(hou
     assert any("barn needs NOBODY_SET_THIS, which is not set" in warning for warning in result.warnings)
 
 
+def test_a_server_is_given_a_secret_that_is_kept_in_a_file_and_nobody_reads_it(house: House) -> None:
+    secret = "rain-on-the-roof-1234"
+    keys = house.root / "keys.json"
+    keys.write_text(json.dumps({"SHED_TOKEN": secret, "BARN_TOKEN": "nobody-names-this-1"}))
+    keys.chmod(0o600)
+    stated(house, shed=shed(env={"TOKEN": "$SHED_TOKEN"}))
+
+    house.try_out([("shed__environment", {})])
+
+    (heard,) = answers(house)
+    assert ("[redacted]" in heard, secret in heard, "nobody-names" in heard) == (True, False, False)
+    kept = [path for path in house.root.rglob("*") if path.is_file() and path != keys]
+    assert [path for path in kept if secret.encode() in path.read_bytes()] == []
+
+
 @pytest.mark.parametrize("argument", ["~/shed.py", "shed.py", "./shed.py"])
 def test_a_script_is_found_from_the_home_folder_and_not_started_once_it_has_changed(
     house: House, tmp_path: Path, argument: str

@@ -25,6 +25,7 @@ class Bench:
         self.root = folder / "vault"
         self.store = FolderStore(self.root)
         self.variables: Mapping[str, str] = {"STATION": "gate"}
+        self.said: list[str] = []
         self.put("a/tools.md", "t")
         self.put("a/out/x.md", "readable")
         self.put("b/secret.md", "theirs")
@@ -41,7 +42,8 @@ class Bench:
 
     def call(self, code: str, head: str = HEAD, **arguments: object) -> ToolResult:
         paths = policy("a", ToolSettings(read_paths=("out/",)), str(self.root))
-        made = on_disk.tool(self.tool(code, head), paths=paths, stated={}, variable=self.variables.get)
+        found, get = self.tool(code, head), self.variables.get
+        made = on_disk.tool(found, paths=paths, stated={}, variable=get, warn=self.said.append)
         return answer((made,), ToolCall("c", "t", json.dumps(arguments)))
 
 

@@ -1,4 +1,4 @@
-"""approvals: list, show, approve, deny, revise."""
+"""approvals: list, show, approve, deny, revise, answer."""
 
 import json
 import sys
@@ -9,8 +9,10 @@ import click
 from atomic_agents.cli import render
 from atomic_agents.cli.options import common, dry_run_option, json_option, show_help, workspace
 from atomic_agents.core.errors import UsageError
+from atomic_agents.guard import questions
 from atomic_agents.guard.approvals import Decision
 from atomic_agents.operations import approvals, shapes
+from atomic_agents.operations.approvals import Item
 from atomic_agents.operations.workspace import Workspace
 
 _note = click.option("--note", default="", metavar="TEXT", help="What the agent is told with it.")
@@ -63,19 +65,16 @@ def approvals_show(request: str, as_json: bool, root: str | None) -> None:
     if as_json:
         render.say_json(shapes.approval(item))
         return
-    render.say(f"{item.agent} wants to call {item.tool}, which is {item.kind}")
-    for key, value in item.arguments.items():
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        render.say(f"  {key}: {_indented(text)}")
-    render.say(f"because: {item.why}")
+    _say_wanted(item)
     if item.expires:
         render.say(f"until: {item.expires:%Y-%m-%d %H:%M}")
     render.say(f"state: {item.state}{f' by {item.reply.by}' if item.reply.by else ''}")
     if item.reply.note:
-        render.say(f"note: {item.reply.note}")
+        render.say(f"{'answer' if item.reply.decision == 'answered' else 'note'}: {_indented(item.reply.note)}")
     render.talk(f"{item.run_id} {'waits' if item.waits else 'waited'} for it; {item.path}")
     if item.waits and not item.answered:
-        render.hint(f"atomic-agents approvals approve {item.id}\natomic-agents approvals deny {item.id} --note '…'")
+        way = f"answer {item.id} 'your answer'" if item.is_question else f"approve {item.id}"
+        render.hint(f"atomic-agents approvals {way}\natomic-agents approvals deny {item.id} --note '…'")
 
 
 @approvals_command.command("approve")
@@ -123,6 +122,33 @@ def approvals_revise(
     if not isinstance(value, dict):
         raise UsageError("--arguments is no object", hint="""--arguments '{"to": "ada@example.org"}'""")
     return _answer(request, "revised", note, by, value, dry_run=dry_run, as_json=as_json, root=root)
+
+
+@approvals_command.command("answer")
+@click.argument("request")
+@click.argument("text")
+@_by
+@dry_run_option
+@json_option
+@common
+def approvals_answer(request: str, text: str, by: str, dry_run: bool, as_json: bool, root: str | None) -> int:
+    """Answer the question REQUEST with TEXT, or the number of a choice; - reads it. The run goes on at once.
+
+    `approvals deny` leaves it unanswered.
+    """
+    note = sys.stdin.read() if text == "-" else text
+    return _answer(request, "answered", note, by, None, dry_run=dry_run, as_json=as_json, root=root)
+
+
+def _say_wanted(item: Item) -> None:
+    if item.is_question:
+        render.say("\n".join([f"{item.agent} asks you:", *(f"  {line}" for line in questions.lines(item.arguments))]))
+        return
+    render.say(f"{item.agent} wants to call {item.tool}, which is {item.kind}")
+    for key, value in item.arguments.items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        render.say(f"  {key}: {_indented(text)}")
+    render.say(f"because: {item.why}")
 
 
 def _answer(

@@ -16,6 +16,7 @@ from atomic_agents.cli.options import common, workspace
 from atomic_agents.cli.run import usd
 from atomic_agents.core.errors import ApprovalNeeded, AtomicAgentsError, DocumentMissing, RunInterrupted
 from atomic_agents.core.values import Usd
+from atomic_agents.guard import questions
 from atomic_agents.guard.approvals import Decision
 from atomic_agents.operations import conversations, runs
 from atomic_agents.operations.workspace import Workspace
@@ -26,12 +27,13 @@ from atomic_agents.vault.conversation import Conversation
 
 _PROMPT, _MORE = "> ", "… "
 _MAY_I = "may it? yes, no, or no and why> "
+_WHAT = "your answer, or an empty line for later> "
 _REPLIES: Mapping[str, Decision] = {"yes": "approved", "y": "approved", "no": "denied", "n": "denied"}
 _FENCE = '"""'
 _HELP = """\
 /cost     what this chat and the conversation have cost
 /memory   the notes that came of the conversation
-/undo     take the last turn back, with the notes that came of it
+/undo     take the last turn back, with the notes that came of it and the files it wrote
 /help     this
 /quit     end; so does Ctrl-D
 
@@ -161,20 +163,21 @@ class _Chat:
 
         ids = asked.context.get("approvals")
         item = approvals.find(self.workspace, str(ids[0]) if isinstance(ids, list) and ids else "")
-        for key, value in item.arguments.items():
-            render.talk(f"  {key}: {value}")
+        stated = [f"{key}: {value}" for key, value in item.arguments.items()]
+        for told in questions.lines(item.arguments) if item.is_question else stated:
+            render.talk(f"  {told}")
         try:
-            line = self._line(_MAY_I)
+            line = self._line(_WHAT if item.is_question else _MAY_I)
         except EOFError:
             self.ended = True
             return
-        word, _, note = line.strip().partition(" ")
-        decision = _REPLIES.get(word.lower().rstrip(",.:"))
+        decision, note = _as_answer(line.strip()) if item.is_question else _as_leave(line.strip())
         if decision is None:
             self._next = [line]
             return
-        self.workspace.store.apply(approvals.answer(self.workspace, item, decision, note=note.strip()))
+        self.workspace.store.apply(approvals.answer(self.workspace, item, decision, note=note))
         self.status = before
+        self.said.clear()  # a turn that was said later cannot be passed over
         result = approvals.go_on(self.workspace, item, on_text=self._show, on_notice=self._notice)
         self.cost += result.cost
         self._finish(result)
@@ -248,9 +251,12 @@ class _Chat:
             render.talk("nothing of this conversation was remembered as a note")
 
     def _undo(self) -> None:
-        paths = conversations.take_back(self.workspace, self.agent, self.said[-1] if self.said else Talk(self.id))
+        said = self.said[-1] if self.said else Talk(self.id)
+        paths = conversations.take_back(self.workspace, self.agent, said)
         self.said.pop()
         render.talk(f"taken back: {', '.join(paths)}; what it cost stays in the log")
+        if said.stays:
+            render.notice(f"what {', '.join(said.stays)} did cannot be taken back here")
 
     def _found(self) -> Conversation | None:
         try:
@@ -290,6 +296,17 @@ class _Chat:
         if not line:
             raise EOFError
         return line.rstrip("\r\n")
+
+
+def _as_leave(line: str) -> tuple[Decision | None, str]:
+    """Yes or no, and the note with it; None where it is neither."""
+    word, _, note = line.partition(" ")
+    return _REPLIES.get(word.lower().rstrip(",.:")), note.strip()
+
+
+def _as_answer(line: str) -> tuple[Decision | None, str]:
+    """Whatever is said answers a question, but for a command and nothing."""
+    return (None if not line or re.fullmatch(r"/[a-z]+", line) else "answered"), line
 
 
 @contextlib.contextmanager

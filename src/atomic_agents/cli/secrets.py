@@ -9,6 +9,7 @@ from atomic_agents.cli.options import common, dry_run_option, json_option, show_
 from atomic_agents.core.errors import UsageError
 from atomic_agents.guard.keys import Sight
 from atomic_agents.operations import secrets
+from atomic_agents.operations.workspace import Workspace
 
 _NO_KEYRING = "pip install 'atomic-agents-stack[keyring]'"
 
@@ -42,8 +43,7 @@ def secrets_check(name: str | None, as_json: bool, root: str | None) -> int:
                 if any(place.trouble.endswith("not installed") for place in places):
                     render.hint(_NO_KEYRING)
             return 0
-        found = secrets.check(opened, name)
-    return _say(found, as_json=as_json)
+        return _say(opened, secrets.check(opened, name), as_json=as_json)
 
 
 @secrets_command.command("which")
@@ -53,22 +53,25 @@ def secrets_check(name: str | None, as_json: bool, root: str | None) -> int:
 def secrets_which(name: str, as_json: bool, root: str | None) -> int:
     """Where the key NAME would be taken from, such as env:OPENAI_API_KEY. Exit code 1 where from nowhere."""
     with workspace(root) as opened:
-        found = secrets.look(opened, name)
-    return _say(found, as_json=as_json)
+        return _say(opened, secrets.look(opened, name), as_json=as_json)
 
 
 @secrets_command.command("list")
 @json_option
 @common
 def secrets_list(as_json: bool, root: str | None) -> None:
-    """The keys there are, and where each is taken from."""
+    """The keys there are and those that tools and MCP servers ask for, and where each is taken from."""
     with workspace(root) as opened:
-        found = secrets.listed(opened)
+        found, wanted = secrets.listed(opened), secrets.wanted(opened)
     if as_json:
-        render.say_json([{"name": sight.name, "where": sight.where or None} for sight in found])
+        render.say_json([
+            {"name": sight.name, "where": sight.where or None, "wanted_by": wanted.get(sight.name, ())}
+            for sight in found
+        ])  # fmt: skip
         return
     if found:
-        render.table([(sight.name, sight.where or "nowhere") for sight in found], ("key", "from"))
+        rows = [(each.name, each.where or "nowhere", ", ".join(wanted.get(each.name, ()))) for each in found]
+        render.table(rows, ("key", "from", "asked for by"))
         for trouble in (trouble for sight in found for trouble in sight.troubles):
             render.notice(trouble.message)
             render.hint(trouble.hint)
@@ -126,18 +129,22 @@ def secrets_delete(name: str, place: str | None, dry_run: bool, root: str | None
     return 0 if had else 1
 
 
-def _say(found: Sight, *, as_json: bool) -> int:
+def _say(opened: Workspace, found: Sight, *, as_json: bool) -> int:
+    wanted = secrets.wanted(opened).get(found.name, ())
     if as_json:
-        troubles = [trouble.as_json() for trouble in found.troubles]
-        render.say_json(
-            {"name": found.name, "found": bool(found.where), "where": found.where or None, "troubles": troubles}
-        )
+        render.say_json({
+            "name": found.name, "found": bool(found.where), "where": found.where or None, "wanted_by": wanted,
+            "troubles": [trouble.as_json() for trouble in found.troubles],
+        })  # fmt: skip
     elif found.where:
         render.say(found.where)
     for trouble in () if as_json else found.troubles:
         render.notice(trouble.message)
         render.hint(trouble.hint)
     if not found.where and not as_json:
-        render.talk(f"there is no key {found.name}")
+        other = "" if wanted else secrets.meant(opened, found.name)
+        render.talk(f"there is no key {found.name}{f'; did you mean {other}' if other else ''}")
+        for path in wanted:
+            render.talk(f"{path} asks for it")
         render.hint(f"atomic-agents secrets set {found.name}\natomic-agents secrets check  (which places can be used)")
     return 0 if found.where else 1

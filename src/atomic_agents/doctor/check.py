@@ -87,8 +87,16 @@ class Examination:
     holder: Callable[[str], str] = lambda _name: ""
     """Who holds a lock, in words; "" where nobody does."""
     find_services: Callable[[], Sequence[Service]] = tuple
+    variable: Callable[[str], str | None] = lambda _name: None
+    """What a variable or secret that a file of the operator's names stands for."""
+    has_variable: Callable[[str], bool] = lambda _name: False
+    """Whether there is one, as far as that can be told without asking for it."""
+    secrets: Sequence[str] = ()
+    """What must not be printed, whoever says it."""
     waiting: Callable[[], Sequence[tuple[str, str]]] = tuple
     """The approvals that agents wait for: agent and time, the oldest first."""
+    lost: Callable[[], Sequence[tuple[str, str, str]]] = tuple
+    """The requests that can never be granted: agent, what is wrong, what can be done."""
     exports: bool = False
     """Whether runs that end are sent as traces."""
     only_agent: str = ""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from atomic_agents.core.values import Problem
 from atomic_agents.doctor.check import Examination, Finding
+from atomic_agents.guard.secrets import redact
 from atomic_agents.vault import mcp_servers, skill, tool_file
 from atomic_agents.vault.mcp_servers import Accepted, Server
 from atomic_agents.vault.vault import Agent
@@ -19,8 +20,7 @@ def mcp(examination: Examination, agent: Agent) -> Iterator[Finding]:
         yield Finding("skip", "no mcp.md" if found is None else "left out by --no-mcp")
         return
     yield from _of(found.problems)
-    variable = examination.config.variable
-    broken = mcp_servers.problems(found, variable)
+    broken = mcp_servers.problems(found, examination.variable)
     pins = mcp_servers.accepted(examination.vault.store, agent.name)
     accept = f"atomic-agents mcp check {agent.name} --accept"
     for server in mcp_servers.servers(found):
@@ -43,6 +43,11 @@ def tools(examination: Examination, agent: Agent) -> Iterator[Finding]:
         yield Finding("skip", "no tools of its own")
         return
     yield from _of(tuple(problem for each in found for problem in each.problems))
+    for each in found:
+        for name in each.env if each.sound else ():
+            if not examination.has_variable(name):
+                hint = f"export {name}=…\natomic-agents secrets set {name}"
+                yield Finding("warn", f"{each.path}: it needs {name}, which is not set; its calls fail", hint)
     from atomic_agents.tools import process  # noqa: PLC0415 - 10 ms that only agents with tools pay
 
     holds, open_to = process.isolation()
@@ -63,12 +68,16 @@ def _spoken_to(examination: Examination, server: Server, pin: Accepted, accept: 
     from atomic_agents.tools import mcp_tools  # noqa: PLC0415 - 30 ms that only agents with servers pay
     from atomic_agents.tools.mcp_client import ServerFailed, Sessions, launch  # noqa: PLC0415 - as above
 
-    sessions = Sessions(examination.config.variable, _CONNECT_SECONDS)
+    sessions = Sessions(examination.variable, _CONNECT_SECONDS)
     try:
         same = launch(server) == pin.launch
         now = mcp_tools.accepted(server, sessions.definitions(server)) if same else pin
     except ServerFailed as error:
-        return Finding("fail", f"{server.where}: {error}", accept.removesuffix("--accept") + server.name)
+        return Finding(
+            "fail",
+            f"{server.where}: {redact(str(error), examination.secrets)}",
+            accept.removesuffix("--accept") + server.name,
+        )
     finally:
         sessions.close()
     if not same or now != pin:

@@ -34,10 +34,14 @@ def locks(examination: Examination) -> Iterator[Finding]:
 
 
 def approvals(examination: Examination) -> Iterator[Finding]:
-    """No agent waits for an answer of yours.
+    """No agent waits for an answer of yours, and each that waits can still get one.
 
-    `atomic-agents approvals list` shows what they wait for.
+    `atomic-agents approvals list` shows what they wait for. A request that has expired, whose tool was changed or whose
+    run is gone can only be refused.
     """
+    for agent, message, hint in examination.lost():
+        if examination.only_agent in ("", agent):
+            yield Finding("warn", message, hint)
     waiting = [asked for agent, asked in examination.waiting() if examination.only_agent in ("", agent)]
     if waiting:
         many = f"{len(waiting):,} answers are" if len(waiting) > 1 else "an answer is"

@@ -15,10 +15,12 @@ from atomic_agents.core import frontmatter
 from atomic_agents.core.block import FrontMatterError
 from atomic_agents.core.document import Document, render
 from atomic_agents.core.values import near
+from atomic_agents.guard import questions
+from atomic_agents.guard.questions import quiet
 from atomic_agents.guard.wanted import binding as binding_of
 from atomic_agents.vault.markdown import Fence, fences, heading_of, sections
 
-Decision = Literal["pending", "approved", "denied", "revised", "settled", "unclear"]
+Decision = Literal["pending", "approved", "denied", "revised", "answered", "settled", "unclear"]
 
 _VERSION = 1
 _LONGEST = 300
@@ -68,7 +70,8 @@ class Approval:
 class Reply:
     """What the operator has answered. `binding` is that of the proposal as the document has it.
 
-    `arguments` are those of a revision; `problem` says what of an answer cannot be understood, `line` where.
+    `note` is what the agent is told, of a question its answer. `arguments` are those of a revision; `problem` says what
+    of an answer cannot be understood, `line` where.
     """
 
     decision: Decision
@@ -102,7 +105,11 @@ def document(request: Approval) -> bytes:
         "classification": request.kind, "actor_agent": request.agent, "actor_run_id": request.run_id,
     }  # fmt: skip
     text = json.dumps(proposal, ensure_ascii=False, indent=2)
-    said = "".join(f"> {line}\n" for line in _quiet(request.said).strip().splitlines())
+    meta = {key: value for key, value in meta.items() if value is not None}
+    if request.kind == questions.KIND:
+        fenced = _fenced("yaml", text)
+        return render(meta, questions.body(request.agent, request.id, request.arguments, fenced, request.said))
+    said = "".join(f"> {line}\n" for line in quiet(request.said).strip().splitlines())
     body = f"""# {request.agent} asks: {request.tool}
 
 To answer, change `state: pending` above into `state: approved` or `state: denied`. To have it done otherwise, write
@@ -115,7 +122,7 @@ To answer, change `state: pending` above into `state: approved` or `state: denie
 
 ## Judge's reason for escalating
 
-{" ".join(_quiet(request.why).split())} ({request.where})
+{" ".join(quiet(request.why).split())} ({request.where})
 
 {f"What {request.agent} said with it, which nobody has checked:{chr(10) * 2}{said}" if said else ""}
 ## Resolution
@@ -128,7 +135,7 @@ amendment:
 ```
 -->
 """
-    return render({key: value for key, value in meta.items() if value is not None}, body)
+    return render(meta, body)
 
 
 def reply(found: Document) -> Reply:
@@ -137,6 +144,8 @@ def reply(found: Document) -> Reply:
     binding = _binding(blocks)
     state = str(found.meta.get("state")).strip().lower()
     line = found.line_of("state")
+    if is_question(found):
+        return _answer(found, state, binding, line)
     headed, who, words = _headed(found)
     stated = (headed or "settled") if state == "resolved" else _WORDS.get(state)
     if stated is None:
@@ -158,11 +167,22 @@ def reply(found: Document) -> Reply:
     return Reply("revised", who, words, binding, arguments)
 
 
+def is_question(found: Document) -> bool:
+    """Whether a document asks for words rather than for leave."""
+    return found.meta.get("action_class") == questions.KIND
+
+
 def proposed(found: Document) -> Mapping[str, object]:
     """The arguments that the document says the tool would be called with."""
     proposal = _proposal([block for block in fences(found.body, found.body_line) if block.closed])
     arguments = proposal.get("tool_arguments")
     return arguments if isinstance(arguments, dict) else {}
+
+
+def fingerprint(found: Document) -> str:
+    """The hash of the tool that was asked for, as the document has it."""
+    proposal = _proposal([block for block in fences(found.body, found.body_line) if block.closed])
+    return str(proposal.get("tool_definition_hash", ""))
 
 
 def reason(found: Document) -> str:
@@ -176,7 +196,10 @@ def answered(
     found: Document, decision: Decision, *, by: str, note: str, at: datetime.datetime,
     arguments: Mapping[str, object] | None = None,
 ) -> bytes:  # fmt: skip
-    """The document with an answer in it."""
+    """The document with an answer in it; of a question `note` is the answer."""
+    if is_question(found):
+        meta = {"state": decision, "resolved_by": by, "resolved_at": at.isoformat(timespec="seconds")}
+        return found.with_body(f"{found.body.rstrip()}\n\n{note.strip()}\n").edit(meta).data
     amendment = ""
     if arguments is not None:
         text = json.dumps(
@@ -192,10 +215,22 @@ def answered(
 
 def settled(found: Document, outcome: str, at: datetime.datetime) -> bytes:
     """The document once the run has met the answer: `resolved`, and what became of it."""
-    words = " ".join(_quiet(outcome).split())
+    words = " ".join(quiet(outcome).split())
     words = words if len(words) <= _LONGEST else f"{words[: _LONGEST - 1]}…"
-    text = f"{found.body.rstrip()}\n\n### What became of it\n\n{at.isoformat(timespec='seconds')}: {words}\n"
+    text = f"{found.body.rstrip()}\n\n{questions.MET}\n\n{at.isoformat(timespec='seconds')}: {words}\n"
     return found.with_body(text).edit({"state": "resolved"}).data
+
+
+def _answer(found: Document, state: str, binding: str, line: int) -> Reply:
+    """What the operator has answered to a question: what stands below `## Answer`, unless `state` says no."""
+    who, text = str(found.meta.get("resolved_by") or ""), questions.answer_in(found.body)
+    decision = questions.STATES.get(state)
+    if decision is None or (decision == "answered" and not text):
+        problem = "state is answered and nothing stands below ## Answer" if decision else f"state is {state!r}"
+        return Reply("unclear", who, text, binding, problem=f"{problem}; write the answer there", line=line)
+    if decision == "denied":
+        return Reply("denied", who, text, binding)
+    return Reply("answered" if text else "settled" if decision == "settled" else "pending", who, text, binding)
 
 
 def _headed(found: Document) -> tuple[Decision | None, str, str]:
@@ -245,11 +280,6 @@ def _amended(blocks: Sequence[Fence]) -> Mapping[str, object] | None:
         if isinstance(arguments, dict):
             return arguments
     return None
-
-
-def _quiet(text: str) -> str:
-    """Somebody else's words, without a way to hide or to begin anything in the document."""
-    return text.replace("<", "&lt;")
 
 
 def _fenced(tag: str, text: str) -> str:

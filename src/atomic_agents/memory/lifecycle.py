@@ -59,6 +59,10 @@ class Captures:
         """Take note of what the model was shown of its own memory: the same again is not worth remembering."""
         self._recalled.append(text)
 
+    def answered(self, text: str) -> None:
+        """Take note of what the operator has answered in this run: they can vouch for it."""
+        self.said_by_operator = f"{self.said_by_operator}\n{text}"
+
     def told(self, text: str) -> None:
         """Take note of what a tool said: only a tool can vouch for it."""
         self._told.append(text)

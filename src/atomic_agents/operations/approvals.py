@@ -2,7 +2,7 @@
 
 import datetime
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -12,14 +12,16 @@ from atomic_agents.core.errors import AtomicAgentsError, Busy, Conflict, Documen
 from atomic_agents.core.values import near
 from atomic_agents.guard import approvals
 from atomic_agents.guard.approvals import Decision, Reply
-from atomic_agents.operations import finishing
+from atomic_agents.operations import finishing, runs
 from atomic_agents.operations.grants import operator
 from atomic_agents.operations.runs import LOCK_WAIT
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime.runner import Result
-from atomic_agents.vault import hands
+from atomic_agents.vault import hands, layout
 
 Say = Callable[[str], None]
+
+_ANSWERS: tuple[Decision, ...] = ("approved", "denied", "revised", "answered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,12 @@ class Item:
     @property
     def answered(self) -> bool:
         """Whether a run can go on: there is an answer, or there can be none any more."""
-        return self.waits and (self.expired or self.reply.decision in ("approved", "denied", "revised"))
+        return self.waits and (self.expired or self.reply.decision in _ANSWERS)
+
+    @property
+    def is_question(self) -> bool:
+        """Whether it is answered in words."""
+        return approvals.is_question(self.document)
 
     @property
     def why(self) -> str:
@@ -105,7 +112,10 @@ def answer(
 ) -> ChangeSet:  # fmt: skip
     """The change set that writes an answer into a request; who applies it second is refused.
 
+    To a question `note` is the answer.
+
     Raises:
+        UsageError: it is answered in words, and this is none, or the other way round.
         Conflict: it is answered already, or nobody waits for the answer any more.
     """
     show = f"atomic-agents approvals show {item.id}"
@@ -113,6 +123,12 @@ def answer(
         raise Conflict(f"{item.id} is {item.state} already", hint=show)
     if item.expired:
         raise Conflict(f"{item.id} expired at {item.expires:%Y-%m-%d %H:%M}", hint=show)
+    if decision != "denied" and (decision == "answered") != item.is_question:
+        how = "answer REQUEST 'your answer'" if item.is_question else "approve REQUEST"
+        what = "is a question, which is answered in words" if item.is_question else "asks for leave, and is no question"
+        raise UsageError(f"{item.id} {what}", hint=f"atomic-agents approvals {how}".replace("REQUEST", item.id))
+    if decision == "answered" and not note.strip():
+        raise UsageError("there is no answer", hint=f"atomic-agents approvals answer {item.id} 'your answer'")
     data = approvals.answered(
         item.document, decision, by=by or operator(), note=note, at=workspace.clock(), arguments=arguments
     )
@@ -126,6 +142,12 @@ def go_on(workspace: Workspace, item: Item, *, on_text: Say, on_notice: Say, run
     wish = finishing.Wish(run_id=run_id)
     with workspace.store.lock(_lock(item.agent), wait=LOCK_WAIT):
         return finishing.resume(workspace, item.run_id, wish, on_text=on_text, on_notice=on_notice)
+
+
+def troubles(workspace: Workspace, items: Sequence[Item]) -> dict[str, tuple[str, str]]:
+    """What keeps requests from ever being granted, by their ids: in words, and what can be done."""
+    prints: dict[str, dict[str, str]] = {}
+    return {item.id: found for item in items if (found := _trouble(workspace, item, prints))}
 
 
 def meet_answers(workspace: Workspace, on_notice: Say, agent: str = "") -> list[Result]:
@@ -165,6 +187,32 @@ def _meet(workspace: Workspace, item: Item, on_notice: Say) -> list[Result]:
         on_notice(f"{item.run_id} cannot go on: {error.message}")
         _forget(workspace, item, error)
     return []
+
+
+def _trouble(workspace: Workspace, item: Item, prints: dict[str, dict[str, str]]) -> tuple[str, str] | None:
+    anew = f"atomic-agents approvals deny {item.id}\natomic-agents approvals list"
+    records = (layout.run_transcript(item.agent, item.run_id), layout.open_run(item.run_id))
+    if item.run_id and not any(workspace.store.read(path) for path in records):
+        return f"{item.id}: the run that asked, {item.run_id}, is gone", anew
+    if item.expired and item.reply.decision not in _ANSWERS:
+        words = f"{item.id} of {item.agent} expired at {item.expires:%Y-%m-%d %H:%M} and was never answered"
+        return words, "atomic-agents approvals list  (the run goes on without it)"
+    if item.agent not in prints:
+        prints[item.agent] = _fingerprints(workspace, item.agent)
+    now, then = prints[item.agent].get(item.tool), approvals.fingerprint(item.document)
+    if now is not None and then and now != then:
+        return f"{item.id}: {item.tool} was changed since {item.agent} asked for it, so it will be refused", anew
+    return None
+
+
+def _fingerprints(workspace: Workspace, name: str) -> dict[str, str]:
+    """The hashes of an agent's tools as they are now; none where its settings have errors."""
+    try:
+        agent = workspace.vault.agent(name)
+        settings = runs.checked_settings(workspace, agent)
+    except AtomicAgentsError:
+        return {}
+    return {tool.spec.name: tool.fingerprint for tool in runs.tools(workspace, agent, settings)}
 
 
 def _forget(workspace: Workspace, item: Item, error: AtomicAgentsError) -> None:

@@ -9,7 +9,7 @@ from atomic_agents.core.errors import Conflict, DocumentMissing, DocumentUnreada
 from atomic_agents.core.values import Problem, near
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime.conversation import Talk, load
-from atomic_agents.vault import conversation, layout, published_turns
+from atomic_agents.vault import conversation, hands, layout, published_turns
 from atomic_agents.vault.conversation import Conversation
 from atomic_agents.vault.vault import problem_of
 
@@ -140,7 +140,7 @@ def delete(workspace: Workspace, name: str, plan: ChangeSet) -> None:
 
 
 def take_back(workspace: Workspace, name: str, said: Talk) -> tuple[str, ...]:
-    """Take a turn and its captures back; the documents that were put back. Its cost stays in the log.
+    """Take a turn, its captures and files back; the documents that were put back. Its cost stays in the log.
 
     Raises:
         UsageError: there is nothing to take back.
@@ -148,7 +148,8 @@ def take_back(workspace: Workspace, name: str, said: Talk) -> tuple[str, ...]:
     """
     if said.undo is None:
         raise UsageError(
-            "there is nothing to take back", hint="/undo takes back turns of this chat, the last one first"
+            "there is nothing to take back",
+            hint="/undo takes back turns of this chat, the last one first, back to one that has waited for you",
         )
     with workspace.store.lock(f"agent/{workspace.vault.agent(name).name}", wait=_LOCK_WAIT):
         try:
@@ -157,7 +158,8 @@ def take_back(workspace: Workspace, name: str, said: Talk) -> tuple[str, ...]:
             hint = "edit the conversation and its notes in a text editor"
             raise Conflict(f"the turn stays: {error.message}", hint=hint, context=error.context) from error
     paths, said.undo = said.undo.paths, None
-    return tuple(path for path in paths if not layout.is_version(path))
+    kept = hands.run_changes(workspace.vault.agent(name).name, "")[:-1]
+    return tuple(dict.fromkeys(path for path in paths if not layout.is_version(path) and not path.startswith(kept)))
 
 
 def _id(workspace: Workspace, text: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import wraps
+from functools import cache, wraps
 from importlib import metadata
 from inspect import signature
 
@@ -13,6 +13,7 @@ from atomic_agents.doctor import (
     alert_checks,
     check,
     disk_checks,
+    grant_checks,
     hands_checks,
     memory_checks,
     run_checks,
@@ -56,6 +57,7 @@ OF_AGENTS: dict[str, AgentCheck] = {
     "mcp": hands_checks.mcp,
     "tools": hands_checks.tools,
     "skills": hands_checks.skills,
+    "grants": grant_checks.grants,
     "memory": memory_checks.memory,
     "context": run_checks.context,
     "write-paths": vault_checks.write_paths,
@@ -172,6 +174,14 @@ def _examination(workspace: Workspace, agent: str, *, with_mcp: bool) -> Examina
     def priced(model: str) -> bool:
         return prices.is_free(model) or prices.load(workspace.vault).cost(model, Usage(input_tokens=1)) is not None
 
+    @cache
+    def inbox() -> list[approvals.Item]:
+        return approvals.inbox(workspace)
+
+    @cache
+    def lost() -> dict[str, tuple[str, str]]:
+        return approvals.troubles(workspace, inbox())
+
     return Examination(
         config=workspace.config,
         store=workspace.store,
@@ -182,7 +192,11 @@ def _examination(workspace: Workspace, agent: str, *, with_mcp: bool) -> Examina
         list_strange=workspace.strange,
         holder=workspace.holder,
         find_services=lambda: workspace.find_services().found(),
-        waiting=lambda: [(item.agent, item.asked) for item in approvals.inbox(workspace) if not item.answered],
+        variable=workspace.variable,
+        secrets=workspace.secrets,
+        has_variable=lambda name: workspace.place_of(name) is not None,
+        waiting=lambda: [(item.agent, item.asked) for item in inbox() if not item.answered and item.id not in lost()],
+        lost=lambda: [(item.agent, *lost()[item.id]) for item in inbox() if item.id in lost()],
         exports=workspace.export is not None,
         only_agent=agent,
         with_mcp=with_mcp,

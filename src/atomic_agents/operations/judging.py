@@ -54,6 +54,9 @@ def judge_of(
         result = ask(workspace.open_model(stated.model, agent.name), order, (judges.SYSTEM,))
         if result.failure is not None:
             raise result.failure
+        if stated.seconds is not None and result.latency_ms > stated.seconds * 1000:
+            took = f"took {result.latency_ms / 1000:.1f} s"
+            raise ProviderFailed(f"{stated.model} {took}, and timeout_ms allows {stated.seconds:g} s")
         try:
             return replace(judges.understand(result.text), run_id=result.run_id)
         except Misjudged as error:

@@ -1,7 +1,7 @@
 """The MCP servers of an agent: which there are, adding and removing one, and accepting what they say of their tools."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from atomic_agents._schema import CURRENT_SCHEMA_VERSION
@@ -9,6 +9,7 @@ from atomic_agents.core.change import ABSENT, Change, ChangeSet, Put
 from atomic_agents.core.document import parse, render
 from atomic_agents.core.errors import DocumentMissing, UsageError
 from atomic_agents.core.values import Problem, near
+from atomic_agents.guard.secrets import redact
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.vault import hands, layout, mcp_servers, settings
 from atomic_agents.vault.mcp_servers import Accepted, Server
@@ -42,7 +43,7 @@ def list_servers(workspace: Workspace, name: str) -> list[Seen]:
 
     agent, file = _file(workspace, name)
     pins = mcp_servers.accepted(workspace.store, agent.name)
-    problems = mcp_servers.problems(file, workspace.config.variable)
+    problems = mcp_servers.problems(file, workspace.place_of)
     found = []
     for server in mcp_servers.servers(file):
         pin, problem = pins.get(server.name), problems.get(server.name)
@@ -66,14 +67,14 @@ def check(workspace: Workspace, name: str, only: Sequence[str] = (), *, accept: 
         if wanted not in (server.name for server in servers):
             raise _missing(agent, wanted, servers)
     pins = dict(mcp_servers.accepted(workspace.store, agent.name))
-    problems = mcp_servers.problems(file, workspace.config.variable)
-    sessions = Sessions(workspace.config.variable)
+    problems = mcp_servers.problems(file, workspace.variable)
+    sessions = Sessions(workspace.variable)
     try:
         found = []
         for server in servers:
             if not only or server.name in only:
                 seen, now = _look(sessions, server, pins.get(server.name), problems.get(server.name))
-                found.append(seen)
+                found.append(replace(seen, why=redact(seen.why, workspace.secrets)))
                 if now is not None:
                     pins[server.name] = now
     finally:

@@ -25,7 +25,7 @@ from atomic_agents.runtime.past import Past
 from atomic_agents.runtime.prompt import Prompt
 from atomic_agents.runtime.purse import most_tokens
 from atomic_agents.runtime.runner import Order, Result, Runner
-from atomic_agents.tools import hands
+from atomic_agents.tools import edits, hands
 from atomic_agents.tools.builtin import builtin
 from atomic_agents.tools.edits import Record
 from atomic_agents.tools.results import Results
@@ -234,7 +234,12 @@ def go_on(
         bench, order, talk.hear(on_text), earlier=talk.before.messages, also=talk.changes, past=past, run_id=run_id,
     )  # fmt: skip
     result = runner.run()
-    talk.can_undo(runner.undo)
+    store = bench.workspace.store
+    written = [
+        change for path in edits.of_run(store, result.agent, result.run_id) for change in edits.undo(store, path)
+    ]
+    undo, stays = runner.undo
+    talk.can_undo(undo, written, stays)
     return replace(result, warnings=(*talk.notices, *result.warnings))
 
 
@@ -292,7 +297,7 @@ def _hands(
 ) -> hands.Hands:
     allowed = paths.policy(agent.name, settings.tools, str(workspace.config.root))
     return hands.opened(
-        workspace.vault, agent, settings, paths=allowed, variable=workspace.config.variable, run_id=run_id,
+        workspace.vault, agent, settings, paths=allowed, variable=workspace.variable, run_id=run_id,
         record=record, warn=warn,
     )  # fmt: skip
 

@@ -1,13 +1,16 @@
 """Look for keys, keep them and take them away; no function here hands a value back."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
 from atomic_agents.core.errors import UsageError
 from atomic_agents.core.key import NAME, Keeper, normal
+from atomic_agents.core.values import near
 from atomic_agents.guard.keys import Keys, Sight
 from atomic_agents.guard.secrets import redact
 from atomic_agents.operations.workspace import Workspace
+from atomic_agents.vault import layout, mcp_servers, tool_file
 
 PLACES = ("keyring", "file")
 """The places that can be written to, in the order in which they are chosen and looked at."""
@@ -42,7 +45,30 @@ def named(name: str) -> str:
 
 def look(workspace: Workspace, name: str) -> Sight:
     """Where a key is, without asking for it: no command is run."""
-    return workspace.keys.look(named(name))
+    found = workspace.keys.look(named(name))
+    there = "" if found.where else workspace.place_of(name) or ""
+    return Sight(found.name, there, found.troubles) if there else found
+
+
+def wanted(workspace: Workspace) -> Mapping[str, tuple[str, ...]]:
+    """The names that tools and MCP servers of this vault are to be given, and the files that say so."""
+    found: dict[str, list[str]] = {}
+    for agent in workspace.vault.survey().agents if workspace.exists() else ():
+        for tool in tool_file.read_all(workspace.store, agent):
+            for name in tool.env:
+                found.setdefault(normal(name), []).append(tool.path)
+        path = layout.settings(agent, "mcp.md")
+        for server in mcp_servers.servers(workspace.vault.settings_of(path, "mcp.md")):
+            for name in server.variables:
+                found.setdefault(normal(name), []).append(path)
+    return {name: tuple(dict.fromkeys(paths)) for name, paths in sorted(found.items())}
+
+
+def meant(workspace: Workspace, name: str) -> str:
+    """The name that somebody may have meant who wrote one that nobody has, "" where none is near."""
+    names = {*workspace.keys.names(), *wanted(workspace)} - {normal(name)}
+    capitals = {each.upper(): each for each in names}
+    return next((capitals[each] for each in near(normal(name).upper(), capitals)), "")
 
 
 def check(workspace: Workspace, name: str) -> Sight:
@@ -52,12 +78,12 @@ def check(workspace: Workspace, name: str) -> Sight:
         KeysFailed: no place has it, and one cannot be used.
     """
     sight = look(workspace, name)
-    return sight if workspace.keys.get(name) else Sight(sight.name, "", sight.troubles)
+    return sight if workspace.variable(name) else Sight(sight.name, "", sight.troubles)
 
 
 def listed(workspace: Workspace) -> list[Sight]:
-    """Every key that a place knows by name, and where it is found first; commands are not run for it."""
-    return [workspace.keys.look(name) for name in workspace.keys.names()]
+    """Every key that a place knows or a tool asks for, and where it is found first; no command is run for it."""
+    return [look(workspace, name) for name in sorted({*workspace.keys.names(), *wanted(workspace)})]
 
 
 def places(workspace: Workspace) -> list[PlaceState]:

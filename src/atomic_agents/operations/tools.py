@@ -7,6 +7,7 @@ from atomic_agents.core.change import ChangeSet
 from atomic_agents.core.errors import DocumentMissing, UsageError
 from atomic_agents.core.values import Problem, near
 from atomic_agents.guard import paths
+from atomic_agents.guard.secrets import redact
 from atomic_agents.operations import record, runs
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.tools import edits, hands, on_disk, process
@@ -88,10 +89,10 @@ def test(workspace: Workspace, name: str, tool: str, arguments: str) -> Tested:
     allowed = paths.policy(agent.name, settings.tools, str(workspace.config.root))
     kind = on_disk.kind(ours, settings.tools.classes or {})
     try:
-        text = on_disk.call(ours, given, paths=allowed, variable=workspace.config.variable)
+        text, ok = on_disk.call(ours, given, paths=allowed, given=on_disk.granted(ours, workspace.variable)), True
     except process.ToolFailed as error:
-        return Tested(tool, kind, ours.fingerprint, ok=False, text=str(error))
-    return Tested(tool, kind, ours.fingerprint, ok=True, text=text)
+        text, ok = str(error), False
+    return Tested(tool, kind, ours.fingerprint, ok=ok, text=redact(text, workspace.secrets))
 
 
 def undo(workspace: Workspace, run: str, *, apply: bool) -> ChangeSet:

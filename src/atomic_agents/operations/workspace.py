@@ -76,6 +76,10 @@ class Workspace:
         """
         return self.config.variable(name) or self.keys.get(name)
 
+    def place_of(self, name: str) -> str | None:
+        """Where `variable` would find it, None where nowhere; no command is run to find out."""
+        return f"env:{name}" if self.config.variable(name) else self.keys.look(name).where or None
+
     def close(self) -> None:
         """Let go of the index."""
         if "memory" in self.__dict__:

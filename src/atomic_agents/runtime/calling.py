@@ -7,16 +7,19 @@ from itertools import groupby
 
 from atomic_agents.core.model import Message, ToolCall
 from atomic_agents.core.values import Usd
+from atomic_agents.guard import questions
 from atomic_agents.guard.approvals import Approval
+from atomic_agents.guard.secrets import redact
 from atomic_agents.memory.fence import unfenced
 from atomic_agents.memory.lifecycle import Captures
-from atomic_agents.runtime.gate import Gate, Go, Waits
+from atomic_agents.runtime.gate import Decision, Gate, Go, Instead, Waits
 from atomic_agents.runtime.past import Heard
 from atomic_agents.runtime.states import Called, Suspended
 from atomic_agents.runtime.transcript import Transcript
 from atomic_agents.tools.builtin import READS_MEMORY, REMEMBER
 from atomic_agents.tools.results import Results
 from atomic_agents.tools.tool import Tool, ToolResult, answers
+from atomic_agents.vault.call_limits import CallLimits
 
 _STOPPED = "the run was stopped before this was answered"
 
@@ -42,6 +45,13 @@ class Calling:
     made: list[dict[str, object]] = field(default_factory=list)
     results: Results = field(default_factory=Results)
     """The long results, for the tool that reads on in them."""
+    limits: CallLimits = field(default_factory=CallLimits)
+
+    @property
+    def acted(self) -> tuple[str, ...]:
+        """The tools that did more than look, and that no change set of ours takes back."""
+        done = (each for each in self.made if "error" not in each and each.get("class", "read_only") != "read_only")
+        return tuple(dict.fromkeys(str(each["tool_name"]) for each in done))
 
     def call(self, calls: Sequence[ToolCall], heard: Heard | None, *, said: str, cost: Usd) -> Called | Suspended:
         """Answer every call of an answer that said `said` and has cost `cost`, or wait for the operator.
@@ -84,7 +94,7 @@ class Calling:
         """
         ready: list[Go] = []
         for at, call in step:
-            decided = self.gate.decide(self._tool(call), call, at, heard, said, cost) if self.gate else Go(call)
+            decided = self._beyond(call, at, len(ready)) or self._decided(call, at, heard, said, cost)
             if isinstance(decided, Go):
                 self._say_begun(at, decided)
                 ready.append(decided)
@@ -97,8 +107,28 @@ class Calling:
             self._settle(decided.request, decided.result)
         yield from self._made(ready)
 
+    def _decided(self, call: ToolCall, at: int, heard: Heard | None, said: str, cost: Usd) -> Decision:
+        return self.gate.decide(self._tool(call), call, at, heard, said, cost) if self.gate else Go(call)
+
+    def _beyond(self, call: ToolCall, at: int, ready: int) -> Instead | None:
+        """The refusal of a call that is one too many; the operator hears of it."""
+        if at >= self.limits.answer:
+            words = (
+                f"one answer may make {self.limits.answer:,} calls (max_calls_at_once in tools.md); make the rest later"
+            )
+        elif self.results.before + len(self.made) + ready >= self.limits.run:
+            words = f"a run may make {self.limits.run:,} calls (max_calls in tools.md); answer with what you have"
+        else:
+            return None
+        if self.gate:
+            self.gate.warn(f"too many tool calls: {words.partition(';')[0]}")
+        return Instead(ToolResult(call, f"refused: {words}", failed=True), {"decision": "deny", "rule": words})
+
     def _made(self, ready: Sequence[Go]) -> Iterator[tuple[ToolResult, Mapping[str, object]]]:
-        for go, result in zip(ready, answers(self.tools, [go.call for go in ready]), strict=True):
+        for go, found in zip(ready, answers(self.tools, [go.call for go in ready]), strict=True):
+            result, tool = found, self._tool(go.call)
+            if tool is not None and tool.origin != "builtin":  # it may have been given secrets; the model is not
+                result = replace(result, text=redact(result.text, self.transcript.secrets))
             told = replace(result, text=f"{go.told}{self.results.told(result.text)}")
             yield told, go.facts
             self._settle(go.request, result)
@@ -117,7 +147,7 @@ class Calling:
     def _requests(self, calls: Sequence[ToolCall], first: Approval, said: str) -> tuple[Approval, ...]:
         """What the operator is asked: about the call that waits, and about those behind it."""
         found = [first]
-        for at, call in list(enumerate(calls))[first.at + 1 :]:
+        for at, call in list(enumerate(calls))[first.at + 1 : self.limits.answer]:
             request = self.gate.file_ahead(self._tool(call), call, at, said) if self.gate else None
             found += [request] if request else []
         return tuple(found)
@@ -139,6 +169,8 @@ class Calling:
         """A result as the model meets it."""
         if result.call.name in READS_MEMORY:
             self.captures().recalled(result.text)
+        elif result.call.name == questions.TOOL:
+            self.captures().answered("" if result.failed else result.text.removeprefix(questions.ANSWERS))
         elif result.call.name != REMEMBER:
             self.captures().told(result.text)
         text = f"error: {unfenced(result.text)}" if result.failed else result.text

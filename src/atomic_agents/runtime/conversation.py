@@ -63,7 +63,9 @@ class Talk:
     cost: Usd = Decimal(0)
     """What summaries cost."""
     undo: ChangeSet | None = None
-    """What takes the turn and its captures back; None where there is nothing to take back."""
+    """What takes the turn, its captures and the files it wrote back; None where there is nothing to take back."""
+    stays: tuple[str, ...] = ()
+    """The tools that it called and whose doing nobody here can take back."""
     _vault: Vault | None = None
     _agent: str = ""
     _asked: str = ""
@@ -134,11 +136,16 @@ class Talk:
     def _clean(self, text: str) -> str:
         return redact(text, self._secrets)
 
-    def can_undo(self, undo: ChangeSet | None) -> None:
-        """Keep of a run's undo what concerns the turn and its captures; what it cost and did stays on record."""
+    def can_undo(self, undo: ChangeSet | None, written: Sequence[Change], stays: tuple[str, ...]) -> None:
+        """Keep of a run's undo what concerns the turn and its captures; what it cost and did stays on record.
+
+        `written` takes back what its tools wrote, `stays` are those whose doing cannot be.
+        """
+        self.stays = stays
         ours = (self.path, layout.memory(self._agent))
         kept = tuple(change for change in undo.changes if change.path.startswith(ours)) if undo else ()
-        self.undo = ChangeSet(f"take back a turn of {self.path}", kept) if kept else None
+        changes = (*kept, *written)
+        self.undo = ChangeSet(f"take back a turn of {self.path}", changes) if changes else None
 
     def _summarise(self, vault: Vault, found: Conversation, room: int, most: int, ask: Ask) -> Conversation | None:
         covers = len(found.turns) - len(_newest(found.turns[_covered(found) :], room // 2))

@@ -17,7 +17,7 @@ from atomic_agents.core.change import ABSENT, Change, ChangeSet, Delete, Put
 from atomic_agents.core.errors import ApprovalNeeded, AtomicAgentsError, ProviderFailed
 from atomic_agents.core.model import ToolCall
 from atomic_agents.core.values import Usd
-from atomic_agents.guard import approvals, policy
+from atomic_agents.guard import approvals, policy, questions
 from atomic_agents.guard.approvals import Approval, Reply
 from atomic_agents.guard.judges import Judgment
 from atomic_agents.guard.paths import PathPolicy
@@ -46,8 +46,8 @@ class Question:
 Judge = Callable[[Question], Judgment]
 """Asks a judge; raises AtomicAgentsError where it cannot."""
 
-MEMORY = frozenset(("recall", "read_note", "remember"))
-"""The tools that reach an agent's own memory and nothing else."""
+MEMORY = frozenset(("recall", "read_note", "remember", questions.TOOL))
+"""The tools that reach an agent's own memory, or its operator, and nothing else."""
 
 BUILTIN = "builtin"
 _UNANSWERED = ("pending", "unclear", "settled")
@@ -67,8 +67,8 @@ class Go:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """The call is not made, and the model is told why."""
+class Instead:
+    """The call is not made, and the model is told why, or what the operator says."""
 
     result: ToolResult
     facts: Mapping[str, object]
@@ -82,7 +82,7 @@ class Waits:
     request: Approval
 
 
-Decision = Go | Refusal | Waits
+Decision = Go | Instead | Waits
 
 
 @dataclass
@@ -151,6 +151,11 @@ class Gate:
         return Wanted(self.agent, name, kind, arguments, tool.fingerprint, server, name in MEMORY, cost)
 
     def _verdict(self, tool: Tool, wanted: Wanted) -> Verdict:
+        if wanted.tool == questions.TOOL:  # asking needs nobody's leave, but can be forbidden
+            found = policy.standing(self.authority, wanted)
+            if found.level != "deny":
+                return Verdict("ask", "it has a question for you", wanted.tool)
+            return Verdict("deny", f"{wanted.tool} is denied", found.where)
         kept = policy.kept(self.paths, wanted) if tool.origin != BUILTIN else ""
         if kept:
             return Verdict("deny", f"{kept} is not to be written by {wanted.tool}", "tools.md")
@@ -218,7 +223,7 @@ class Gate:
             at=at,
             call_id=call.id,
             tool=wanted.tool,
-            kind=wanted.kind,
+            kind=questions.KIND if wanted.tool == questions.TOOL else wanted.kind,
             arguments=wanted.arguments,
             fingerprint=wanted.fingerprint,
             binding=wanted.binding,
@@ -254,11 +259,14 @@ class Gate:
         if changed:
             return _refused(call, f"refused: {changed}", facts | {"decision": "changed"}, request)
         if request.expired(self.clock()):
-            words = f"refused: nobody allowed it before {request.expires:%Y-%m-%d %H:%M}"
+            did = "answered" if request.kind == questions.KIND else "allowed"
+            words = f"refused: nobody {did} it before {request.expires:%Y-%m-%d %H:%M}"
             return _refused(call, words, facts | {"decision": "expired"}, request)
         if answer.decision in _UNANSWERED:
             return Waits(request)
         facts["decision"] = answer.decision
+        if request.kind == questions.KIND:
+            return _met(request, answer, call, facts)
         note = f": {answer.note}" if answer.note else ""
         if answer.decision == "denied":
             return _refused(call, f"the operator refused{note}", facts, request)
@@ -286,10 +294,13 @@ def class_of(tool: Tool, stated: Mapping[str, str]) -> str:
 
 def waits(requests: Sequence[Approval], run_id: str) -> ApprovalNeeded:
     """The error that tells who started the run what it waits for."""
-    said = ", ".join(f"{each.agent} wants {each.tool}" for each in requests)
+    said = ", ".join(
+        f"{each.agent} {'asks you' if each.kind == questions.KIND else f'wants {each.tool}'}" for each in requests
+    )
+    what = "answer" if all(each.kind == questions.KIND for each in requests) else "approval"
     hints = [f"atomic-agents approvals show {each.id}" for each in requests]
     context = {"run_id": run_id, "approvals": [each.id for each in requests]}
-    return ApprovalNeeded(f"{said}; it waits for your approval", hint="\n".join(hints), context=context)
+    return ApprovalNeeded(f"{said}; it waits for your {what}", hint="\n".join(hints), context=context)
 
 
 def refuse_unanswered(vault: Vault, past: Past, now: datetime.datetime) -> None:
@@ -318,8 +329,17 @@ def as_facts(request: Approval) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _refused(call: ToolCall, words: str, facts: Mapping[str, object], request: Approval | None = None) -> Refusal:
-    return Refusal(ToolResult(call, words, failed=True), facts, request)
+def _refused(call: ToolCall, words: str, facts: Mapping[str, object], request: Approval | None = None) -> Instead:
+    return Instead(ToolResult(call, words, failed=True), facts, request)
+
+
+def _met(request: Approval, answer: Reply, call: ToolCall, facts: Mapping[str, object]) -> Decision:
+    """What the operator says to a question."""
+    if answer.decision == "answered":
+        words = questions.chosen(request.arguments, answer.note)
+        return Instead(ToolResult(call, f"{questions.ANSWERS}{words}"), facts, request)
+    note = f": {answer.note}" if answer.note else ""
+    return _refused(call, f"the operator does not answer{note}", facts, request)
 
 
 def _changed(request: Approval, wanted: Wanted, answer: Reply) -> str:
@@ -328,6 +348,7 @@ def _changed(request: Approval, wanted: Wanted, answer: Reply) -> str:
         return f"the tool {request.tool} was changed after {request.id} was asked; ask again"
     if wanted.binding != request.binding:
         return f"the arguments are not those of {request.id}"
-    if answer.binding != request.binding:
+    other = ("approved", "revised") if request.kind == questions.KIND else ("answered",)
+    if answer.binding != request.binding or answer.decision in other:
         return f"the proposal in {request.id} was changed, and only what was asked can be answered"
     return ""

@@ -14,7 +14,7 @@ from atomic_agents.core.model import Answer, Message, Model, Request
 from atomic_agents.core.values import Usd
 from atomic_agents.guard.paths import PathPolicy
 from atomic_agents.guard.policy import authority
-from atomic_agents.guard.secrets import spelled_out
+from atomic_agents.guard.secrets import redact, spelled_out
 from atomic_agents.memory.blocks import CaptureFilter, split_blocks
 from atomic_agents.memory.lifecycle import Captures, Outcome
 from atomic_agents.memory.search import MemoryIndex
@@ -52,7 +52,7 @@ from atomic_agents.tools.builtin import builtin
 from atomic_agents.tools.edits import Record
 from atomic_agents.tools.hands import Hands, no_hands
 from atomic_agents.tools.results import Results
-from atomic_agents.vault import layout
+from atomic_agents.vault import call_limits, layout
 from atomic_agents.vault.persona import Mode
 from atomic_agents.vault.vault import Agent, AgentSettings, Vault
 
@@ -154,7 +154,8 @@ class Runner:
         )  # fmt: skip
         self._transcript = Transcript(self.vault.store, self.agent.name, self.run_id, [], self.secrets)
         self._calling = Calling(
-            self._transcript, self.clock, lambda: self._closing.captures, results=Results(self.past.results)
+            self._transcript, self.clock, lambda: self._closing.captures, results=Results(self.past.results),
+            limits=call_limits.of(file.values for file in self.settings.files.values()),
         )  # fmt: skip
         self._closing = Closing(
             self.vault, self.agent.name, self.mode, self._purse, self._transcript, captures, self._started(),
@@ -229,9 +230,9 @@ class Runner:
             return Failed(wrapped)
 
     @property
-    def undo(self) -> ChangeSet | None:
-        """What takes the run's last change set back; None where there is none."""
-        return self._closing.undo
+    def undo(self) -> tuple[ChangeSet | None, tuple[str, ...]]:
+        """What takes the run's last change set back, None where there is none; the tools whose doing nothing does."""
+        return self._closing.undo, self._calling.acted
 
     def _assemble(self) -> Event:
         if self.plain is not None:
@@ -375,7 +376,7 @@ class Runner:
             cost=self._closing.spent(state),
             latency_ms=_milliseconds(begun),
             captures=tuple(self._closing.captures.outcomes),
-            warnings=tuple(dict.fromkeys(self._warnings)),
+            warnings=tuple(dict.fromkeys(redact(each, self.secrets) for each in self._warnings)),
             transcript=transcript,
             failure=failure,
             resumed_from=self.past.run_ids[-1] if self.past.run_ids else "",

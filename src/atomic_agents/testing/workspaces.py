@@ -9,6 +9,8 @@ from atomic_agents.core.change import ChangeSet, Put
 from atomic_agents.core.errors import StorageFailed
 from atomic_agents.core.service import Entry, Fitting, Service, Sight
 from atomic_agents.core.store import Store
+from atomic_agents.guard.keys import Keys
+from atomic_agents.keys.file import FilePlace
 from atomic_agents.operations import runs
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime.conversation import Talk
@@ -30,6 +32,7 @@ def scripted_workspace(
     home = root or Path("vault")
     return Workspace(
         config=Config(root=home, keys_file=home / "keys.json"),
+        keys=Keys(lambda: (FilePlace(home / "keys.json"),)),
         store=store,
         index_database=str(root / layout.INDEX_DATABASE) if root else ":memory:",
         make_providers=lambda _search: (ScriptedProvider(scripted),),

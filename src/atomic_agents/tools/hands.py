@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from atomic_agents.guard.paths import PathPolicy
-from atomic_agents.tools import files, skills
+from atomic_agents.tools import files, question, skills
 from atomic_agents.tools.edits import Edits, Record
 from atomic_agents.tools.tool import Tool
 from atomic_agents.vault import mcp_servers, skill, tool_file
@@ -46,7 +46,8 @@ def opened(
 
     What cannot be offered is said through `warn` and left out; it never keeps a run from going on.
     """
-    found = [*files.reading(vault.store, paths), *files.writing(Edits(vault.store, agent.name, run_id, paths, record))]
+    edits = Edits(vault.store, agent.name, run_id, paths, record)
+    found = [question.tool(), *files.reading(vault.store, paths), *files.writing(edits)]
     if settings.tools.fetch_hosts:
         from atomic_agents.tools import web  # noqa: PLC0415 - 15 ms that only agents which may fetch pay
 
@@ -89,7 +90,8 @@ def _own(
         else:
             from atomic_agents.tools import on_disk  # noqa: PLC0415 - 10 ms that only agents with tools pay
 
-            yield on_disk.tool(each, paths=paths, stated=settings.tools.classes or {}, variable=variable)
+            stated = settings.tools.classes or {}
+            yield on_disk.tool(each, paths=paths, stated=stated, variable=variable, warn=warn)
 
 
 def _of_servers(

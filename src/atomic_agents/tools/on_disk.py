@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 
-from atomic_agents.core.errors import PathRefused
+from atomic_agents.core.errors import KeysFailed, PathRefused
 from atomic_agents.core.model import ToolSpec
 from atomic_agents.guard.paths import PathPolicy
 from atomic_agents.tools import process
@@ -17,14 +17,21 @@ DEFAULT_CLASS = "external_side_effect"
 """The class of a tool that nobody has said anything about."""
 
 Variable = Callable[[str], str | None]
-"""The value of an environment variable, None where it is not set."""
+"""The value of a variable, None where it is not set."""
 
 
-def tool(found: ToolFile, *, paths: PathPolicy, stated: Mapping[str, str], variable: Variable) -> Tool:
-    """A sound tool, ready to be called."""
+def tool(
+    found: ToolFile, *, paths: PathPolicy, stated: Mapping[str, str], variable: Variable, warn: Callable[[str], None]
+) -> Tool:
+    """A sound tool, ready to be called; `warn` hears at a call what it is to be given and cannot have."""
 
     def handle(arguments: Mapping[str, object]) -> str:
-        return as_data(found.path, call(found, arguments, paths=paths, variable=variable), provenance="tool")
+        try:
+            given = granted(found, variable)
+        except ToolFailed as error:
+            warn(str(error))
+            raise
+        return as_data(found.path, call(found, arguments, paths=paths, given=given), provenance="tool")
 
     return Tool(
         ToolSpec(found.name, found.description, found.schema),
@@ -41,20 +48,31 @@ def kind(found: ToolFile, stated: Mapping[str, str]) -> str:
     return max(said, key=TOOL_CLASSES.index, default=DEFAULT_CLASS)
 
 
-def call(found: ToolFile, arguments: Mapping[str, object], *, paths: PathPolicy, variable: Variable) -> str:
-    """What the tool says, as it says it.
+def granted(found: ToolFile, variable: Variable) -> Mapping[str, str]:
+    """The variables that its file names, and no other.
 
     Raises:
-        ToolFailed: it fails, or is to be given what is not there or may not be given.
+        ToolFailed: one is not set, or cannot be had.
     """
-    environ = {name: variable(name) for name in found.env}
+    try:
+        environ = {name: variable(name) for name in found.env}
+    except KeysFailed as error:
+        raise ToolFailed(f"{found.path} asks for a secret that cannot be had: {error.message}") from error
     missing = [name for name, value in environ.items() if value is None]
     if missing:
         raise ToolFailed(f"{', '.join(missing)} is not set, and {found.path} asks for it")
+    return {name: value for name, value in environ.items() if value is not None}
+
+
+def call(found: ToolFile, arguments: Mapping[str, object], *, paths: PathPolicy, given: Mapping[str, str]) -> str:
+    """What the tool says, as it says it; `given` is what its environment gets.
+
+    Raises:
+        ToolFailed: it fails, or is to be given what may not be given.
+    """
     read = [*_on_disk(paths, (*paths.read, *paths.write, *paths.read_only)), *paths.outside]
     read += [_absolute(paths, path) for path in found.read_paths]
     write = [_writable(found, paths, path) for path in found.write_paths]
-    given = {name: value for name, value in environ.items() if value is not None}
     return process.run(Job(f"{found.name}.py", found.sources, dict(arguments), found.seconds, given, read, write))
 
 

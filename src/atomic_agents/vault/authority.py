@@ -128,6 +128,8 @@ class JudgeSettings:
     classes: Mapping[str, Said] = field(default_factory=dict)
     on_failure: str = "deny"
     expires: datetime.timedelta | None = None
+    seconds: float | None = None
+    """How long a judgment may take; one that comes later is none."""
     hides_target: str = "ask"
 
 
@@ -136,6 +138,8 @@ def findings(name: str, values: Mapping[str, object]) -> Iterator[Finding]:
     if name == "judges.md":
         yield from _judge_findings(values)
         return
+    if "model" in values:
+        yield Finding(("model",), "model has no effect in policy.md", "state model in AGENT/model.md", "warning")
     groups = values.get("groups")
     known = tuple(groups) if isinstance(groups, dict) else ()
     agents = values.get("agents")
@@ -195,7 +199,7 @@ def tool_policy(values: Mapping[str, object], place: "Place", at: tuple[str, ...
 def judge_settings(values: Mapping[str, object], place: "Place") -> JudgeSettings:
     """A `judges.md` without errors."""
     budget, escalation, mandates = values.get("budget"), values.get("escalation"), values.get("mandates")
-    failure = values.get("failure_policy")
+    failure, timeout = values.get("failure_policy"), values.get("timeout_ms")
     expires = escalation.get("auto_decide_after_seconds") if isinstance(escalation, dict) else None
     hides = mandates.get("unextractable_target_action") if isinstance(mandates, dict) else None
     unavailable = failure.get("JudgeUnavailable") if isinstance(failure, dict) else None
@@ -214,6 +218,7 @@ def judge_settings(values: Mapping[str, object], place: "Place") -> JudgeSetting
             str(name): Said(level(value), place("class_policy", str(name)))
             for name, value in _items(values.get("class_policy"))
         },
+        seconds=timeout / 1000 if isinstance(timeout, int) else None,
         on_failure="ask" if unavailable == "escalate" else "deny",
         expires=datetime.timedelta(seconds=expires) if isinstance(expires, int) else None,
         hides_target="deny" if hides == "block" else "ask",

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from atomic_agents.core.errors import UsageError
+from atomic_agents.core.errors import KeysFailed, UsageError
 from atomic_agents.core.store import Store
 from atomic_agents.core.values import Problem
 from atomic_agents.vault import hands
@@ -107,8 +107,13 @@ def _problems(server: Server, allowed: list[str] | None, variable: Callable[[str
         message = f"{server.command} of {server.name} is not among the allowed commands: {names}"
         yield problem(message, f"add {server.command} to allowed_commands in {server.path}")
     for name in server.variables:
-        if variable(name) is None:
-            yield problem(f"{server.name} needs {name}, which is not set", f"export {name}=…")
+        try:
+            missing = "which is not set" if variable(name) is None else ""
+        except KeysFailed as error:
+            missing = f"which cannot be had: {error.message}"
+        if missing:
+            hint = f"export {name}=…\natomic-agents secrets set {name}"
+            yield problem(f"{server.name} needs {name}, {missing}", hint)
 
 
 def _is_allowed(command: str, allowed: list[str] | None) -> bool:

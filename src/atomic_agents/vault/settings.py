@@ -13,7 +13,7 @@ from atomic_agents.core import frontmatter
 from atomic_agents.core.document import Document
 from atomic_agents.core.errors import DocumentUnreadable
 from atomic_agents.core.values import Problem, Usd
-from atomic_agents.vault import authority, channels, grants, v1_settings
+from atomic_agents.vault import authority, call_limits, channels, grants, v1_settings
 from atomic_agents.vault.rules import BOOLEAN, MONEY, TEXT, TEXTS, Finding, Rule, check, differences
 
 CAP_ACTIONS = ("skip", "fallback", "alert")
@@ -43,7 +43,7 @@ _POLICY = {
     "model": TEXT,
 }
 
-_TOOLS = {
+_TOOLS = call_limits.RULES | {
     "read_paths": TEXTS,
     "write_paths": TEXTS,
     "read_only_paths": TEXTS,

@@ -42,8 +42,8 @@ _ANSWER: Schema = {
     "required": ["decision"],
     "additionalProperties": False,
     "properties": {
-        "decision": {"enum": ["approved", "denied", "revised"]},
-        "note": {"type": "string"},
+        "decision": {"enum": ["approved", "denied", "revised", "answered"]},
+        "note": {"type": "string", "description": "what the agent is told; of a question, the answer"},
         "arguments": {"type": "object"},
     },
 }
@@ -222,7 +222,7 @@ async def _approval(call: Call) -> Response:
 async def _decide(call: Call) -> Response:
     """Answer a request; the run goes on at once, and is fetched like one that was submitted."""
     item = await _item(call)
-    decision = next(each for each in ("approved", "denied", "revised") if each == call.text("decision"))
+    decision = next(each for each in ("approved", "denied", "revised", "answered") if each == call.text("decision"))
     arguments = call.body.get("arguments")
     if isinstance(arguments, dict) != (decision == "revised"):
         raise UsageError("arguments go with revised, and only with it", hint='{"decision": "revised", "arguments": {}}')
