@@ -1,87 +1,18 @@
 import concurrent.futures
 import json
-import os
-import re
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import httpx2
 import openai
 import pytest
-
-from atomic_agents.stores.files import FolderStore
-from atomic_agents.testing.servers import OpenAIServer, Reply
-from atomic_agents.testing.workspaces import add_agent
-
-AGENTS = ("ada", "bo", "cy", "di", "ed", "flo")
-
-
-@dataclass
-class Door:
-    """A server that runs, over a vault whose models are `model`."""
-
-    root: Path
-    url: str
-    process: "subprocess.Popen[str]"
-    environ: dict[str, str]
-
-    def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        line = [sys.executable, "-m", "atomic_agents", *arguments]
-        return subprocess.run(line, check=False, env=self.environ, capture_output=True, text=True, timeout=60)
-
-    def log(self, agent: str) -> list[dict[str, object]]:
-        files = sorted((self.root / agent / "log").rglob("*.jsonl"))
-        return [json.loads(line) for file in files for line in file.read_text().splitlines()]
-
-    def client(self, key: str = "none") -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key, max_retries=0)
-
-
-def say(body: dict[str, object]) -> Reply:
-    asked = json.dumps(body["messages"])
-    if "fail" in asked.rpartition('"role"')[2]:
-        return Reply("no such luck", status=400)
-    if "slowly" in asked:
-        return Reply("word " * 60, pause=0.02)
-    return Reply("hello from the agent")
+from served import AGENTS, Door, ended, opened, served  # type: ignore[import-not-found]  # beside this file
 
 
 @pytest.fixture(scope="module")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    folder = tmp_path_factory.mktemp("serve")
-    root = folder / "vault"
-    root.mkdir()
-    for name in AGENTS:
-        add_agent(FolderStore(root), name, model="---\nschema_version: 2\nmodel: openai:gpt-5-mini\n---\n")
-    with OpenAIServer(say) as model:
-        environ = {**os.environ, "HOME": str(folder), "ATOMIC_AGENTS_ROOT": str(root), "NO_COLOR": "1"}
-        environ |= {"OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "sk-made-up-key"}
-        started = opened(root, environ, "serve", "--port", "0")
+    with served(tmp_path_factory.mktemp("serve")) as started:
         yield started
-        ended(started.process)
-
-
-def opened(root: Path, environ: dict[str, str], *arguments: str) -> Door:
-    line = [sys.executable, "-m", "atomic_agents", *arguments]
-    process = subprocess.Popen(line, env=environ, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    first = process.stderr.readline()
-    found = re.search(r"http://\S+?:\d+", first)
-    assert found, first + process.stderr.read()
-    return Door(root, found[0], process, environ)
-
-
-def ended(process: "subprocess.Popen[str]") -> int:
-    process.send_signal(signal.SIGTERM)
-    code = process.wait(60)  # more than it gives runs to end
-    assert process.stderr is not None
-    process.stderr.close()
-    return code
 
 
 def post(door: Door, **body: object) -> httpx2.Response:
@@ -93,9 +24,9 @@ def test_the_published_client_is_answered_whole_and_in_pieces(door: Door) -> Non
     asked = [{"role": "system", "content": "be a pirate"}, {"role": "user", "content": "hi"}]
 
     names = [model.id for model in client.models.list()]
-    whole = client.chat.completions.create(model="ada", messages=asked)  # type: ignore[arg-type]
+    whole = client.chat.completions.create(model="ada", messages=asked)
     options = {"include_usage": True}
-    chunks = list(client.chat.completions.create(model="ada", messages=asked, stream=True, stream_options=options))  # type: ignore[call-overload]
+    chunks = list(client.chat.completions.create(model="ada", messages=asked, stream=True, stream_options=options))
 
     assert list(AGENTS) == names
     assert whole.choices[0].message.content == "hello from the agent"
@@ -122,9 +53,9 @@ def test_errors_have_the_shape_that_the_client_knows(door: Door) -> None:
     hi = [{"role": "user", "content": "hi"}]
 
     with pytest.raises(openai.NotFoundError) as missing:
-        client.chat.completions.create(model="adda", messages=hi)  # type: ignore[arg-type]
+        client.chat.completions.create(model="adda", messages=hi)
     with pytest.raises(openai.BadRequestError) as unsupported:
-        client.chat.completions.create(model="ada", messages=hi, n=2)  # type: ignore[arg-type]
+        client.chat.completions.create(model="ada", messages=hi, n=2)
     with pytest.raises(openai.APIStatusError) as failed:
         client.chat.completions.create(model="ada", messages=[{"role": "user", "content": "fail"}])
 
