@@ -58,6 +58,7 @@ def main() -> int:
 def _load(side: Side, seconds: float, clients: int, rate: float) -> bool:
     """Whether every request was answered with 200, is in a log, and 95 in 100 were answered in time."""
     with InstantModel() as model, _served(side, model) as (port, root):
+        _warm(side, port)
         before = _lines(root)
         took: list[float] = []
         wrong: list[str] = []
@@ -93,21 +94,26 @@ def _load(side: Side, seconds: float, clients: int, rate: float) -> bool:
 def _six(side: Side) -> float:
     """Seconds until six agents that are asked at once have all answered."""
     with InstantModel(seconds=1.0) as model, _served(side, model) as (port, _root):
-
-        def ask(number: int) -> None:
-            status = _ask(http.client.HTTPConnection("127.0.0.1", port, timeout=60), side, f"agent{number}")
-            if status != http.HTTPStatus.OK:
-                raise SystemExit(f"error: {side.name} answered with {status}")
-
-        for number in range(AGENTS):  # the first request of each loads what it needs
-            ask(number)
-        threads = [threading.Thread(target=ask, args=(number,)) for number in range(AGENTS)]
+        _warm(side, port)
+        threads = [threading.Thread(target=_ask_one, args=(side, port, number)) for number in range(AGENTS)]
         begin = time.perf_counter()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         return time.perf_counter() - begin
+
+
+def _warm(side: Side, port: int) -> None:
+    """The first request of each agent loads what it needs."""
+    for number in range(AGENTS):
+        _ask_one(side, port, number)
+
+
+def _ask_one(side: Side, port: int, number: int) -> None:
+    status = _ask(http.client.HTTPConnection("127.0.0.1", port, timeout=60), side, f"agent{number}")
+    if status != http.HTTPStatus.OK:
+        raise SystemExit(f"error: {side.name} answered with {status}")
 
 
 def _ask(connection: http.client.HTTPConnection, side: Side, agent: str) -> int:
