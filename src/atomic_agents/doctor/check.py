@@ -14,6 +14,7 @@ from atomic_agents.budget import ledger, prices
 from atomic_agents.budget.limits import Spent
 from atomic_agents.budget.prices import Prices
 from atomic_agents.config import Config
+from atomic_agents.core import aside
 from atomic_agents.core.channel import Channel
 from atomic_agents.core.document import MAX_BYTES, Document
 from atomic_agents.core.errors import AtomicAgentsError, DocumentUnreadable, StorageFailed
@@ -21,7 +22,6 @@ from atomic_agents.core.model import Offer
 from atomic_agents.core.service import Service
 from atomic_agents.core.store import Entry, Store
 from atomic_agents.core.values import Problem, Usd
-from atomic_agents.doctor import aside
 from atomic_agents.doctor.reading import ReadOnce
 from atomic_agents.migration.plan import Census, take_census
 from atomic_agents.vault import layout, note

@@ -11,7 +11,7 @@ MakeVault = Callable[[dict[str, str | bytes]], Path]
 
 WORDS = """
 import os, signal
-from atomic_agents.doctor import aside
+from atomic_agents.core import aside
 here = os.getpid()
 def work():
     {0}
@@ -73,3 +73,16 @@ def test_a_large_vault_is_examined_as_its_agents_are_one_by_one(make_vault: Make
     found = [one for one in whole if "agent" in one["detail"]]
     assert found == [one for one in each if "agent" in one["detail"]]
     assert sum("rumour" in one["message"] for one in found) == 3
+
+
+def test_the_versions_of_a_large_vault_are_counted_to_the_last_document(make_vault: MakeVault, tmp_path: Path) -> None:
+    documents: dict[str, str | bytes] = {"ann/persona/IDENTITY.md": "# I\n", "bob/persona/IDENTITY.md": "# I\n"}
+    documents |= {f"ann/memory/user_{at}.md": NOTE.format("operator") for at in range(3_000)}
+    documents |= {f"bob/memory/user_{at}.md": NOTE.replace(": 2", ": 1", 1) for at in range(3_000)}
+    documents |= {f"{agent}/memory/user_odd.md": b"---\nname: \xff\n---\n" for agent in ("ann", "bob")}
+    shell = Shell(make_vault(documents), tmp_path)
+
+    value = shell("migrate", "--status", "--json").value
+
+    assert value["by_version"] == {"v1": 3000, "v2": 3000}
+    assert [one["path"] for one in value["unreadable"]] == ["ann/memory/user_odd.md", "bob/memory/user_odd.md"]

@@ -1,11 +1,10 @@
 """Work that is done in a copy of this process, next to what this process does meanwhile."""
 
 import os
-import pickle
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import BinaryIO, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -18,10 +17,12 @@ def begin(work: Callable[[], T]) -> Callable[[], T]:
     """
     if sys.platform != "linux" or threading.active_count() > 1 or (os.cpu_count() or 1) < 2:
         return work
+    import pickle  # noqa: PLC0415 - 3 ms that only large vaults need
+
     reader, writer = os.pipe()
     copy = os.fork()
     if not copy:
-        _work_and_leave(work, writer)
+        _leave(lambda pipe: pickle.dump(work(), pipe), writer)
     os.close(writer)
 
     def result() -> T:
@@ -33,11 +34,12 @@ def begin(work: Callable[[], T]) -> Callable[[], T]:
     return result
 
 
-def _work_and_leave(work: Callable[[], Any], writer: int) -> None:
+def _leave(last: Callable[[BinaryIO], None], writer: int) -> None:
+    """End the copy, whatever happens in it, without what a process does at its end."""
     failed = 1
     try:
         with os.fdopen(writer, "wb") as pipe:
-            pickle.dump(work(), pipe)
+            last(pipe)
         failed = 0
     finally:
         os._exit(failed)
