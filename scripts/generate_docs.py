@@ -1,4 +1,4 @@
-"""Write docs/reference and docs/architecture.md from the code; with --check, say which are not what the code says."""
+"""Write docs/reference, docs/architecture.md and man/ from the code; with --check, say which are stale."""
 
 import argparse
 import ast
@@ -112,6 +112,32 @@ def _options(options: Sequence[click.Option]) -> Iterator[str]:
 
 def _value(option: click.Option) -> str:
     return "|".join(option.type.choices) if isinstance(option.type, click.Choice) else option.type.name.upper()
+
+
+def manual_page() -> Iterator[str]:
+    """Commands, exit codes and environment as a page for `man`, in the macros of groff_man(7)."""
+    yield '.\\" written by scripts/generate_docs.py from the commands themselves'
+    yield from (".TH ATOMIC-AGENTS 1", ".SH NAME", _roff(f"atomic-agents - {_help(cli)[0]}"))
+    yield from (".SH SYNOPSIS", ".B " + _roff("atomic-agents COMMAND [OPTIONS]"), ".SH COMMANDS")
+    for name, command in _commands(cli, "atomic-agents"):
+        usage = " ".join(part for part in command.collect_usage_pieces(click.Context(command)) if part != "[OPTIONS]")
+        yield from (".SS " + _roff(f"{name} {usage}".strip()), *(_roff(line) or ".PP" for line in _help(command)))
+        for option in (param for param in command.params if isinstance(param, click.Option)):
+            value = "" if option.is_flag else f" {option.metavar or _value(option)}"
+            yield from (".TP", ".B " + _roff(f"{', '.join(option.opts)}{value}"), _roff(option.help or ""))
+    yield ".SH EXIT STATUS"
+    for code, meaning in EXIT_CODES.items():
+        yield from (".TP", f".B {code}", _roff(meaning))
+    yield ".SH ENVIRONMENT"
+    for variable in config.VARIABLES:
+        yield from (".TP", ".B " + _roff(variable.name), _roff(variable.meaning))
+
+
+def _roff(text: str) -> str:
+    """A line of text as it is meant: signs that roff reads as its own are escaped."""
+    text = text.replace("\\", "\\e").replace("-", "\\-")
+    text = "".join(sign if sign.isascii() else f"\\[u{ord(sign):04X}]" for sign in text)
+    return f"\\&{text}" if text.startswith((".", "'")) else text
 
 
 def config_page() -> Iterator[str]:
@@ -301,6 +327,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str
 
 PAGES: Mapping[str, Page] = {
     "docs/reference/cli.md": cli_page,
+    "man/atomic-agents.1": manual_page,
     "docs/reference/config.md": config_page,
     "docs/reference/errors.md": errors_page,
     "docs/reference/exit-codes.md": exit_codes_page,

@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from scripts import changelog, generate_docs
 
 from atomic_agents.budget import prices
+from atomic_agents.cli.main import COMMANDS
 from atomic_agents.core.change import ChangeSet, Put
 from atomic_agents.core.document import parse
 from atomic_agents.core.errors import AtomicAgentsError
@@ -133,3 +135,21 @@ def test_every_fragment_names_its_kind() -> None:
     fragments = [path for path in (ROOT / "changes").glob("*.md") if path.name != "README.md"]
 
     assert [path.name for path in fragments if path.stem.rpartition(".")[2] not in changelog.KINDS] == []
+
+
+def test_the_manual_has_every_command_and_nothing_that_its_reader_takes_for_a_macro() -> None:
+    lines = (ROOT / "man" / "atomic-agents.1").read_text().splitlines()
+
+    sections = {line.removeprefix(".SS ").replace("\\-", "-") for line in lines if line.startswith(".SS ")}
+    macros = {line.split()[0] for line in lines if line.startswith((".", "'"))}
+    assert {
+        name for name in COMMANDS if not any(each.startswith(f"atomic-agents {name}") for each in sections)
+    } == set()
+    assert macros == {'.\\"', ".TH", ".SH", ".SS", ".B", ".TP", ".PP"}
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")
+def test_the_manual_is_set_without_a_warning() -> None:
+    line = ["groff", "-man", "-Tutf8", "-ww", "-z", str(ROOT / "man" / "atomic-agents.1")]
+
+    assert subprocess.run(line, check=True, capture_output=True, text=True).stderr == ""
