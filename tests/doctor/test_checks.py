@@ -1,6 +1,7 @@
 import datetime
 import os
 import shutil
+import socket
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from atomic_agents import config
+from atomic_agents._version import __version__
 from atomic_agents.bootstrap import open_workspace
 from atomic_agents.doctor.check import Result
+from atomic_agents.fleet import beats
 from atomic_agents.migration import snapshot
 from atomic_agents.operations import health
 from atomic_agents.testing.shell import Shell
@@ -447,6 +450,19 @@ def test_a_clock_that_was_never_set_is_told(make_vault: MakeVault) -> None:
     opened.clock = lambda: datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
     assert [(check, how) for check, how, _ in complaints(health.examine(opened))] == [("clock", "warn")]
+
+
+@pytest.mark.parametrize(("package", "told"), [(__version__, []), ("2.9.0", ["still runs 2.9.0"])])
+def test_a_worker_that_runs_another_version_is_told(make_vault: MakeVault, package: str, told: list[str]) -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    root = make_vault(CLEAN)
+    opened = open_workspace(config.load(str(root), {"HOME": str(root.parent)}))
+    opened.store.apply(beats.put(beats.Beat("w", socket.gethostname(), os.getpid(), now, now, package)))
+
+    found = [words for check, _, words in complaints(health.examine(opened)) if check == "workers"]
+    opened.close()
+
+    assert [words[words.index("still") :].partition(";")[0] for words in found] == told
 
 
 def test_a_document_of_the_future_tells_of_a_wrong_clock(make_vault: MakeVault) -> None:

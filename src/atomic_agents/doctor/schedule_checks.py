@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from atomic_agents._version import __version__
 from atomic_agents.doctor.check import Examination, Finding, State
 from atomic_agents.fleet import beats, watch
 from atomic_agents.vault import schedules as stated_schedules
@@ -20,13 +21,16 @@ def drivers(examination: Examination) -> Iterator[Finding]:
 
 
 def workers(examination: Examination) -> Iterator[Finding]:
-    """Every worker that was started is alive, or has said good-bye.
+    """Every worker that was started is alive and runs this version, or has said good-bye.
 
     `atomic-agents worker` starts another one, which takes up what a dead one has left, and forgets it.
     """
     for beat in beats.every(examination.vault.store):
         state = beat.state(examination.now)
         if state == "alive":
+            if beat.package != __version__:
+                message = f"the worker {beat.name} on {beat.host} still runs {beat.package}; this is {__version__}"
+                yield Finding("warn", message, f"kill {beat.pid}\natomic-agents worker  (or: atomic-agents deploy up)")
             continue
         heard = f"last heard of {beat.at.astimezone(examination.now.tzinfo):%Y-%m-%d %H:%M}"
         message = f"the worker {beat.name}, process {beat.pid} on {beat.host}, is {state}: {heard}"
