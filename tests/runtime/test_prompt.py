@@ -225,6 +225,18 @@ def test_sections_give_way_in_turn_and_persona_and_tools_never() -> None:
     assert all(one == order[: len(one)] for one in cut)
 
 
+def test_a_long_day_takes_a_small_part_of_a_large_budget() -> None:
+    day = "# A day\n\n" + "\n".join(f"At minute {n} something happened." for n in range(3000))
+
+    found = assembled(with_budget(100_000, **{"journal/2026-11/2026-11-22.md": day}))
+
+    journal = section(found, "recent journal")
+    assert "At minute 2999 something happened." in journal
+    assert "more lines are left out" in journal
+    assert prompt.estimate(journal) <= prompt.JOURNAL_TOKENS
+    assert not found.cut
+
+
 def test_of_a_long_day_the_end_is_kept() -> None:
     day = "# A day\n\n" + "\n".join(f"At minute {n} something happened." for n in range(3000))
 

@@ -55,6 +55,8 @@ _SHAPES = tuple(
         ("earer ", r"[Bb]earer (?P<key>(?=[A-Za-z_.~+/-]{0,64}\d)[A-Za-z0-9_.~+/-]{20,}=*)"),
     )
 )
+_SHORTEST = 10
+"""Characters of the shortest text that can have one of these shapes: a URL with a name and a password."""
 _STATED_MARKS = ("key", "token", "secret", "password")
 _STATED = re.compile(
     r"(?:api|access|account|auth|secret|subscription)[_ -]?(?:access[_-]?)?(?:key|token)|client[_ -]?secret|password",
@@ -71,6 +73,8 @@ def redact(text: str, known: Iterable[str] = ()) -> str:
     for secret in known:
         if secret in text:
             text = text.replace(secret, REDACTED)
+    if len(text) < _SHORTEST:
+        return text
     for mark, pattern in _SHAPES:
         if mark in text:
             text = pattern.sub(_blacked_out, text)

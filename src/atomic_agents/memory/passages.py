@@ -78,7 +78,7 @@ def _paragraphs(body: str, first_line: int) -> Iterator[tuple[int, str, int, str
     start, lines, heading, level = first_line, list[str](), "", 0
     at = first_line
     for number, line in enumerate([*body.split("\n"), ""], first_line):
-        mark = _HEADING.match(line)
+        mark = _HEADING.match(line) if line.startswith("#") else None
         if line.strip() and mark is None:
             start = start if lines else number
             lines.append(line.rstrip("\r"))

@@ -23,6 +23,8 @@ from atomic_agents.vault.vault import Agent, AgentSettings, Vault
 PINNED = 5
 RECENT = 5
 JOURNAL_DAYS = 1
+JOURNAL_TOKENS = 2_000
+"""So much of the journal at most, its end; the day of an agent that runs often would take more than all else."""
 
 REMEMBERED = ("pinned notes", "recent notes")
 """The sections that hold whole notes."""
@@ -228,7 +230,8 @@ def _note(read: _Reader, path: str) -> str:
 
 def _journal(vault: Vault, read: _Reader, agent: str) -> str:
     days = vault.journal_days(agent)[:JOURNAL_DAYS]
-    return _titled("Recent journal", "\n\n".join(fence(path, text) for _, path in days if (text := read.text(path))))
+    text = _titled("Recent journal", "\n\n".join(fence(path, text) for _, path in days if (text := read.text(path))))
+    return text if estimate(text) <= JOURNAL_TOKENS else _shortened_above(text, JOURNAL_TOKENS)
 
 
 def _goal(read: _Reader, agent: Agent, mode: Mode, trigger: str) -> str:

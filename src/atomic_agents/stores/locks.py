@@ -7,12 +7,14 @@ import os
 import re
 import threading
 import time
-import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from atomic_agents.core.errors import Busy
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 _POLL: Final = 0.005
 _LONGEST_WAIT: Final = 1e8
@@ -38,9 +40,10 @@ def hold(path: str, name: str, *, wait: float) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout  # noqa: PLC0415 - 13 ms that a command that only reads need not pay
 
-    lock = FileLock(path, poll_interval=_POLL)
     deadline = time.monotonic() + min(max(wait, 0.0), _LONGEST_WAIT)
-    with _turn(path, name, deadline):
+    with _turn(path, name, deadline) as queue:
+        # Taken out meanwhile: one that an interruption leaves half held is dropped, and so let go.
+        lock, queue.lock = queue.lock or FileLock(path, poll_interval=_POLL, thread_local=False), None
         try:
             lock.acquire(timeout=max(deadline - time.monotonic(), 0.0))
         except Timeout:
@@ -49,27 +52,30 @@ def hold(path: str, name: str, *, wait: float) -> Iterator[None]:
             yield
         finally:
             lock.release()
+            queue.lock = lock
 
 
 class _Queue:
-    """The threads of this process that hold a lock file or wait for it; there as long as one of them does."""
+    """The threads of this process that want one lock file."""
 
     def __init__(self) -> None:
         self.turn = threading.Lock()
+        self.lock: FileLock | None = None
+        """Kept, as making one takes longer than locking the file."""
 
 
-_queues: Final[weakref.WeakValueDictionary[str, _Queue]] = weakref.WeakValueDictionary()
+_queues: Final[dict[str, _Queue]] = {}
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_queues.clear)  # the threads that hold them are not there
 
 
 @contextlib.contextmanager
-def _turn(path: str, name: str, deadline: float) -> Iterator[None]:
-    queue = _queues.setdefault(path, _Queue())  # two that come at the same moment may get two, and ask the system
+def _turn(path: str, name: str, deadline: float) -> Iterator[_Queue]:
+    queue = _queues.setdefault(path, _Queue())
     if not queue.turn.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
         raise _busy(path, name)
     try:
-        yield
+        yield queue
     finally:
         queue.turn.release()
 

@@ -13,7 +13,7 @@ def append(text: str, entry: str, *, day: datetime.date, agent: str) -> str:
     """The day's text with `entry` below what stands there, whoever wrote it; that stays byte for byte."""
     newline = "\r\n" if "\r\n" in text else "\n"
     before = text if text.strip() else heading(day, agent)
-    ends = re.search(r"\n?\r?\n\Z|\Z", before)
+    ends = re.search(r"\n?\r?\n\Z|\Z", before[-3:])
     gap = newline * (2 - (ends[0].count("\n") if ends else 0))
     return before + gap + newline.join(re.split(r"\r?\n", entry.strip())) + newline
 
@@ -36,15 +36,13 @@ def run_entry(
 
 def without_runs(text: str) -> str:
     """The day's text without what runs wrote, line for line, so that a search does not find its own questions."""
-    kept: list[str] = []
-    lines = text.split("\n")
-    hidden = False
-    for number, line in enumerate(lines):
-        if line.startswith("#"):
-            following = lines[number + 1] if number + 1 < len(lines) else ""
-            hidden = line.startswith("## ") and following.startswith("<!-- run-")
-        kept.append("" if hidden else line)
-    return "\n".join(kept)
+    parts = f"\n{text}".split("\n#")
+    kept = ("\n" * (part.count("\n") + 1) if _is_of_a_run(part) else f"\n#{part}" for part in parts[1:])
+    return "".join((parts[0], *kept))[1:]
+
+
+def _is_of_a_run(part: str) -> bool:
+    return part.startswith("# ") and part.startswith("\n<!-- run-", part.find("\n"))
 
 
 def _short(text: str, limit: int) -> str:
