@@ -264,9 +264,8 @@ def checks_page() -> Iterator[str]:
     """What doctor looks at."""
     yield from _head("Checks", "`operations/health.py`")
     yield "`atomic-agents doctor` runs all of these and writes nothing; only a change that a crash interrupted is"
-    yield "finished first, as by every command that opens the vault. A check that finds nothing has passed, and what that"
-    yield "means is below. A failure makes the exit code 1; a warning does not. `atomic-agents explain CHECK` prints the"
-    yield "same."
+    yield "finished first, as by every command. A check that finds nothing has passed, and what that means is below. A"
+    yield "failure makes the exit code 1; a warning does not. `atomic-agents explain CHECK` prints the same."
     yield ""
     fixes = ", ".join(f"`{name}`" for name in fixing.FIXES)
     yield f"`doctor --fix CHECK` shows what would mend a check, asks, and does only that: {fixes}. `doctor --live` also"
