@@ -65,13 +65,14 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One service: its entry, what would be written to put it in or take it out, and what to know besides."""
+    """One service: its entry, what would be written to put it in or take it out, the way back, what was chosen."""
 
     name: str
     entry: Entry
     plan: fitting.Plan
     back: Fitting
     options: Options
+    before: Options | None = None
 
     @property
     def changes(self) -> bool:
@@ -145,8 +146,9 @@ def planned(
         if before is not None and before.service.kind != kind:
             hint = f"atomic-agents deploy down {name}"
             raise Conflict(f"{before.service.kind} keeps {name} running already", hint=hint)
-        held = before.options if before else Options()
-        found.append(_planned(workspace, name, kind, _chosen(name, options, held, workspace), remove=remove))
+        held = before.options if before else None
+        chosen = _chosen(name, options, held or Options(), workspace)
+        found.append(replace(_planned(workspace, name, kind, chosen, remove=remove), before=held))
     return found
 
 
@@ -154,8 +156,8 @@ def up(workspace: Workspace, wanted: Planned, wait: float = WAIT) -> str:
     """Write it, start it and see that it does what it is for; what was done, in words, "" for nothing.
 
     Raises:
-        ServiceFailed: it did not come up, and the files that were there before are back.
-        KeyboardInterrupt: likewise.
+        ServiceFailed: it did not come up; what was there before is back, and was waited for as long.
+        KeyboardInterrupt: likewise, without the wait.
     """
     services, plan = workspace.find_services(), wanted.plan.fitting
     kind = plan.kind
@@ -177,7 +179,7 @@ def up(workspace: Workspace, wanted: Planned, wait: float = WAIT) -> str:
     if not trouble:
         return "restarted" if any(each.before for each in plan.files) else "started"
     sight = services.look(kind, wanted.entry.key) if sight.lines == () else sight
-    back = services.carry_out(wanted.back) if wanted.changes else ""
+    back = _put_back(workspace, wanted, wait) if wanted.changes else ""
     was = "what was there before is back" if any(each.before for each in plan.files) else "its files are gone again"
     was = f"and what was there before does not start: {back}" if back else was
     raise ServiceFailed(
@@ -185,6 +187,15 @@ def up(workspace: Workspace, wanted: Planned, wait: float = WAIT) -> str:
         hint=f"correct that, then: atomic-agents deploy up {wanted.name}",
         context={"service": wanted.name, "kind": kind, "lines": list(sight.lines)},
     )
+
+
+def _put_back(workspace: Workspace, wanted: Planned, wait: float) -> str:
+    """Have what was there before; why that does not do what it is for, "" where it does or nothing was there."""
+    since = workspace.clock()
+    trouble = workspace.find_services().carry_out(wanted.back)
+    if trouble or wanted.before is None:
+        return trouble
+    return _await(workspace, replace(wanted, options=wanted.before), since, wait)[0]
 
 
 def down(workspace: Workspace, wanted: Planned) -> None:
