@@ -1,4 +1,4 @@
-"""`python scripted_server.py PORT`: serves the vault as `serve` does, but for its models, which say one sentence."""
+"""`python scripted_server.py PORT PROCESSES`: as `serve` serves the vault, but each model says one sentence."""
 
 import sys
 from collections.abc import Sequence
@@ -40,4 +40,4 @@ def _opened() -> Workspace:
 
 if __name__ == "__main__":
     settings = app.Settings("", False, ("127.0.0.1",), None, Limits(), "idempotency-key")
-    sys.exit(app.serve(_opened, settings, app.bound("127.0.0.1", int(sys.argv[1]))))
+    sys.exit(app.serve(_opened, settings, app.bound("127.0.0.1", int(sys.argv[1])), processes=int(sys.argv[2])))

@@ -61,8 +61,10 @@ def served(folder: Path, *arguments: str) -> Iterator[Door]:
         environ = {**os.environ, "HOME": str(folder), "ATOMIC_AGENTS_ROOT": str(root), "NO_COLOR": "1"}
         environ |= {"OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "sk-made-up-key"}
         started = opened(root, environ, "serve", "--port", "0", *arguments)
-        yield started
-        ended(started.process)
+        try:
+            yield started
+        finally:
+            ended(started.process)
 
 
 def opened(root: Path, environ: dict[str, str], *arguments: str) -> Door:

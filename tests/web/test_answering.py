@@ -91,8 +91,8 @@ def say(body: Json) -> Reply:
     return Reply(f"heard: {last['content']}")
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inbox]:
+@pytest.fixture(scope="module", params=["1", "2"], ids=["threads", "processes"])
+def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inbox]:
     folder = tmp_path_factory.mktemp("answering")
     root, out = folder / "vault", folder / "out"
     root.mkdir()
@@ -114,7 +114,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inbox]:
             )  # fmt: skip
             return made.stdout.split()[-1]
 
-        with subprocess.Popen([*line, "--port", "0"], env=environ, stderr=subprocess.PIPE, text=True) as process:
+        started = [*line, "--port", "0", "--processes", request.param]
+        with subprocess.Popen(started, env=environ, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None
             first = process.stderr.readline()
             found = re.search(r"http://\S+?:\d+", first)

@@ -9,9 +9,10 @@ import pytest
 from served import AGENTS, Door, ended, opened, served  # type: ignore[import-not-found]  # beside this file
 
 
-@pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    with served(tmp_path_factory.mktemp("serve")) as started:
+@pytest.fixture(scope="module", params=["1", "2"], ids=["threads", "processes"])
+def door(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    """A server whose runs go on in its own process, then one that has processes for them."""
+    with served(tmp_path_factory.mktemp("serve"), "--processes", request.param) as started:
         yield started
 
 

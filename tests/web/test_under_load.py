@@ -55,11 +55,12 @@ def test_half_a_request_keeps_nobody_waiting(tmp_path: Path) -> None:
     assert answer.status_code == 200
 
 
+@pytest.mark.parametrize("processes", ["1", "2"])
 @pytest.mark.parametrize("times", [2, pytest.param(30, marks=pytest.mark.soak)])
-def test_a_server_that_is_killed_in_between_loses_no_run(tmp_path: Path, times: int) -> None:
+def test_a_server_that_is_killed_in_between_loses_no_run(tmp_path: Path, times: int, processes: str) -> None:
     """Every request that was answered has its line; every run that began has exactly one."""
     answered = 0
-    with served(tmp_path) as first:
+    with served(tmp_path, "--processes", processes) as first:
         current = first
         for number in range(times):
             with concurrent.futures.ThreadPoolExecutor(12) as pool:
@@ -70,7 +71,7 @@ def test_a_server_that_is_killed_in_between_loses_no_run(tmp_path: Path, times: 
             answered += sum(one.result() for one in asked)
             if current is not first:
                 ended(current.process)
-            current = opened(first.root, first.environ, "serve", "--port", "0")
+            current = opened(first.root, first.environ, "serve", "--port", "0", "--processes", processes)
         asked_last = ask(current, "last", "ada")
         ended(current.process)
         lines = [line for agent in AGENTS for line in first.log(agent)]

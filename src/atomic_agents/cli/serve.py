@@ -2,6 +2,7 @@
 
 import importlib.util
 import socket
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -49,6 +50,13 @@ def serve_command() -> None:
     "--trusted-proxy", "proxies", multiple=True, metavar="IP", help="Where that proxy asks from; default this machine."
 )
 @click.option("--max-runs", type=click.IntRange(min=1), default=64, show_default=True, help="Runs at once.")
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="With more than one, runs go on in that many processes beside the server's.",
+)
 @click.option("--max-body", type=click.IntRange(min=1), metavar="BYTES", help="Default 1048576.")
 @click.option(
     "--rate", type=click.FloatRange(0.1), default=100.0, show_default=True, help="Requests a second for each caller."
@@ -59,7 +67,8 @@ def serve_command() -> None:
 @common
 def serve_start(
     agent: str, host: str | None, port: int | None, auth: bool, hosts: tuple[str, ...], identity_header: str | None,
-    proxies: tuple[str, ...], max_runs: int, max_body: int | None, rate: float, drain: float, root: str | None,
+    proxies: tuple[str, ...], max_runs: int, processes: int, max_body: int | None, rate: float, drain: float,
+    root: str | None,
 ) -> int:  # fmt: skip
     """Serve AGENT, or all agents, until you stop it; runs that are under way then end first."""
     if not all(importlib.util.find_spec(name) for name in ("starlette", "uvicorn")):
@@ -86,16 +95,16 @@ def serve_start(
         listening = app.bound(host, _PORT if port is None and said.port is None else port or said.port or 0)
         for run_id in opened.close_crashed_runs():
             render.notice(f"the process of {run_id} had died; its log line is written now")
-    return _serve(root, settings, listening)
+    return _serve(root, settings, listening, processes)
 
 
-def _serve(root: str | None, settings: "Settings", listening: socket.socket) -> int:
+def _serve(root: str | None, settings: "Settings", listening: socket.socket, processes: int) -> int:
     from atomic_agents.web import app  # noqa: PLC0415 - 200 ms that only a server pays
 
     at = address(listening)
     render.talk(f"{settings.only or 'all agents'} at {at}; OpenAI base URL {at}/v1")
     render.talk("tokens are needed" if settings.needs_token else "whoever is on this machine may run and read")
-    left = app.serve(opener(root), settings, listening)
+    left = app.serve(opener(root), settings, listening, processes=processes)
     if left:
         render.notice(f"{render.count(left, 'run')} did not end in time; the next command writes what each cost")
     return 1 if left else 0
@@ -122,7 +131,7 @@ def opener(root: str | None) -> "Callable[[], Workspace]":
     from atomic_agents.bootstrap import open_workspace  # noqa: PLC0415 - the same
 
     read = config.load(root or click.get_current_context().find_root().params.get("root"))
-    return lambda: open_workspace(read)
+    return partial(open_workspace, read)
 
 
 def address(listening: socket.socket) -> str:

@@ -29,7 +29,7 @@ AtomicAgentsError
 """
 
 from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from atomic_agents.core.values import Problem
 
@@ -303,3 +303,7 @@ class SettingsInvalid(AtomicAgentsError):
             hint="\n".join(problem.hint for problem in self.problems if problem.hint),
             context={"problems": [problem.as_json() for problem in self.problems]},
         )
+
+    def __reduce__(self) -> tuple[type[Self], tuple[tuple[Problem, ...]]]:
+        """Another process makes it of its problems, as it was made here."""
+        return type(self), (self.problems,)

@@ -94,7 +94,7 @@ class Children:
 
 def _work(pipe: Connection, copied: list[Connection], open_workspace: Opener, act: Act, agent: str) -> None:
     """What a process does, until it is through or told to end; `copied` are the pipes of the process above."""
-    _settle_in()
+    settle_in()
     for each in copied:
         each.close()
     try:
@@ -121,7 +121,7 @@ def _work(pipe: Connection, copied: list[Connection], open_workspace: Opener, ac
         pipe.send(Event(FAILED, agent, words, failed=True, facts=facts))
 
 
-def _settle_in() -> None:
+def settle_in() -> None:
     """Away from the terminal, whose Ctrl-C is for the process above, and from its standard output, which is data."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -18,7 +18,8 @@ from atomic_agents.runtime.record import in_order
 from atomic_agents.runtime.runner import Order, Result
 from atomic_agents.web import running
 from atomic_agents.web.contract import TEXT, Call, Route, Schema
-from atomic_agents.web.desk import Going, Piece
+from atomic_agents.web.crew import Piece
+from atomic_agents.web.desk import Going
 from atomic_agents.web.refusals import STATUS, Refused, as_refused
 
 _LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": 500, "default": 20}
@@ -232,12 +233,9 @@ async def _decide(call: Call) -> Response:
         by, note = f"{call.caller.name} over HTTP", call.text("note")
         workspace.store.apply(approvals.answer(workspace, item, decision, by=by, note=note, arguments=stated))
 
-    def go_on(workspace: Workspace, going: Going) -> Result:
-        return approvals.go_on(workspace, item, on_text=going.hear, on_notice=going.warn, run_id=going.run_id)
-
     call.desk.check_room()  # an answer that is written cannot be given again
     await call.desk.read(decide)
-    return _taken_in(call.desk.take(item.agent, go_on))
+    return _taken_in(call.desk.go_on(item))
 
 
 async def _item(call: Call) -> Item:

@@ -174,16 +174,20 @@ def api_of(desk: Desk, settings: Settings) -> ASGIApp:
 
 
 def serve(
-    open_workspace: Callable[[], Workspace], settings: Settings, listening: socket.socket, make: Make = api_of
-) -> int:
-    """Serve what `make` makes until told to end, then let runs end; how many would not."""
-    return asyncio.run(_serve(open_workspace, settings, listening, make))
+    open_workspace: Callable[[], Workspace], settings: Settings, listening: socket.socket, make: Make = api_of,
+    *, processes: int = 1,
+) -> int:  # fmt: skip
+    """Serve what `make` makes until told to end, then let runs end; how many would not.
+
+    Runs go on in this process, or where there are more `processes` in those; `open_workspace` is taken along there.
+    """
+    return asyncio.run(_serve(open_workspace, settings, listening, make, processes))
 
 
 async def _serve(
-    open_workspace: Callable[[], Workspace], settings: Settings, listening: socket.socket, make: Make
+    open_workspace: Callable[[], Workspace], settings: Settings, listening: socket.socket, make: Make, processes: int
 ) -> int:
-    desk = Desk(open_workspace, settings.limits, settings.key_header)
+    desk = Desk(open_workspace, settings.limits, settings.key_header, processes)
     return await listen(make(desk, settings), desk, listening)
 
 

@@ -1,43 +1,35 @@
-"""Runs that callers have asked for: one agent's one after the other, several agents' side by side, each in a thread.
+"""Runs that callers have asked for: one agent's one after the other, several agents' side by side, by a crew.
 
-Everything here belongs to the event loop's thread, but for what a run's own thread hands over with `_tell`.
+Everything here belongs to the event loop's thread.
 """
 
 import asyncio
 import contextlib
 import datetime
-import queue
-import threading
-import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
-from atomic_agents.core.errors import AtomicAgentsError, InternalError, RunInterrupted
-from atomic_agents.operations import runs
+from atomic_agents.core.errors import AtomicAgentsError, RunInterrupted
+from atomic_agents.operations import approvals, runs
+from atomic_agents.operations.approvals import Item
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime import transcript
 from atomic_agents.runtime.conversation import Talk
 from atomic_agents.runtime.runner import Order, Result
+from atomic_agents.web.crew import Crew, Ended, Piece, Post, Threads, Work, Workspaces
 from atomic_agents.web.limits import Limits
 from atomic_agents.web.metrics import Metrics
+from atomic_agents.web.processes import Processes
 from atomic_agents.web.refusals import Refused
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Work = Callable[[Workspace, "Going"], Result]
 
 _REMEMBERED = 1000
 _STOPPING = 5.0  # seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """What a run says while it goes on: a piece of its answer, or a warning."""
-
-    text: str
-    notice: bool = False
 
 
 @dataclass
@@ -46,15 +38,13 @@ class Going:
 
     agent: str
     run_id: str
-    streams: bool = False
-    """Whether somebody takes the pieces."""
+    crew: Crew
     begun: bool = False
+    stopped: bool = False
     result: Result | None = None
     error: AtomicAgentsError | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     pieces: asyncio.Queue[Piece | None] = field(default_factory=asyncio.Queue)
-    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
-    _stop: threading.Event = field(default_factory=threading.Event)
 
     @property
     def status(self) -> str:
@@ -70,49 +60,23 @@ class Going:
 
     def stop(self) -> None:
         """Let it end at the next word of its model; one that has not begun never does."""
-        self._stop.set()
-
-    def check(self) -> None:
-        """Go no further where it is stopped.
-
-        Raises:
-            RunInterrupted: nobody waits for the answer.
-        """
-        if self._stop.is_set():
-            raise RunInterrupted("nobody waits for the answer any more")
-
-    def hear(self, text: str) -> None:
-        """Take a piece of the answer, in the run's thread."""
-        self.check()
-        if self.streams:
-            self._tell(Piece(text))
-
-    def warn(self, text: str) -> None:
-        """Take a warning, in the run's thread."""
-        if self.streams:
-            self._tell(Piece(text, notice=True))
-
-    def rest(self, seconds: float) -> None:
-        """Wait before a model is asked again, in the run's thread."""
-        self._stop.wait(seconds)
-        self.check()
-
-    def _tell(self, piece: Piece) -> None:
-        with contextlib.suppress(RuntimeError):  # the server is gone, and the run is on its way out
-            self._loop.call_soon_threadsafe(self.pieces.put_nowait, piece)
+        self.stopped = True
+        self.crew.stop(self.run_id)
 
 
 class Desk:
-    """Takes runs in, and the reading of the vault; `open_workspace` is called once for each that goes on at once."""
+    """Takes runs in, which its crew carries out, and the reading of the vault."""
 
-    def __init__(self, open_workspace: Callable[[], Workspace], limits: Limits, key_header: str) -> None:
+    def __init__(
+        self, open_workspace: Callable[[], Workspace], limits: Limits, key_header: str, processes: int = 1
+    ) -> None:
         self.limits = limits
         self.key_header = key_header
         """The header that carries idempotency keys."""
         self.metrics = Metrics()
         self.draining = False
-        self._open_workspace = open_workspace
-        self._free: queue.LifoQueue[Workspace] = queue.LifoQueue()
+        self._workspaces = Workspaces(open_workspace)
+        self._crew: Crew = Processes(open_workspace, processes) if processes > 1 else Threads(self._workspaces)
         self._turns: dict[str, asyncio.Lock] = {}
         self._known: OrderedDict[str, Going] = OrderedDict()
         self._tasks: dict[asyncio.Task[None], Going] = {}
@@ -132,7 +96,7 @@ class Desk:
         """What an operation returns, done in a thread."""
 
         def do() -> T:
-            with self._workspace() as workspace:
+            with self._workspaces.lend() as workspace:
                 return work(workspace, *arguments, **further)
 
         return await asyncio.to_thread(do)
@@ -145,17 +109,19 @@ class Desk:
         Raises:
             Refused: too many are under way, or the server is about to end.
         """
+        work = partial(_run, agent=agent, order=order, model_id=model_id, talk=talk)
+        return self._take(agent, work, streams=streams)
 
-        def work(workspace: Workspace, going: Going) -> Result:
-            return runs.run(
-                workspace, agent, order, model_id=model_id, on_text=going.hear, on_notice=going.warn, talk=talk,
-                run_id=going.run_id,
-            )  # fmt: skip
+    def go_on(self, item: Item) -> Going:
+        """Take in the rest of a run whose question is answered.
 
-        return self.take(agent, work, streams=streams)
+        Raises:
+            Refused: as with `ask`.
+        """
+        return self._take(item.agent, partial(_go_on, item=item), streams=False)
 
     def check_room(self) -> None:
-        """Refuse what `take` would refuse now.
+        """Refuse what `ask` would refuse now.
 
         Raises:
             Refused: as with `ask`.
@@ -166,18 +132,6 @@ class Desk:
             hint = "ask again later, or start the server with --max-runs N"
             raise Refused(429, "too-many-runs", "too many runs at once", hint=hint, headers={"retry-after": "1"})
 
-    def take(self, agent: str, work: Work, *, streams: bool = False) -> Going:
-        """Take in whatever ends with a run's result, as `ask` does."""
-        self.check_room()
-        going = Going(agent, transcript.new_run_id(datetime.datetime.now().astimezone()), streams)
-        self._known[going.run_id] = going
-        while len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
-        task = asyncio.create_task(self._carry_out(going, work))
-        self._tasks[task] = going
-        task.add_done_callback(self._tasks.pop)
-        return going
-
     async def drain(self, seconds: float, stopping: float = _STOPPING) -> int:
         """Let runs end, at most `seconds`, then stop them, which gets `stopping` seconds; how many would not."""
         self.draining = True
@@ -187,54 +141,56 @@ class Desk:
             going.stop()
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=stopping)
-        while not self._free.empty():
-            self._free.get().close()
+        self._crew.close()
+        self._workspaces.close()
         return len(self._tasks)
 
-    async def _carry_out(self, going: Going, work: Work) -> None:
-        done = asyncio.Event()
+    def _take(self, agent: str, work: Work, *, streams: bool) -> Going:
+        self.check_room()
+        going = Going(agent, transcript.new_run_id(datetime.datetime.now().astimezone()), self._crew)
+        self._known[going.run_id] = going
+        while len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        task = asyncio.create_task(self._carry_out(going, work, streams=streams))
+        self._tasks[task] = going
+        task.add_done_callback(self._tasks.pop)
+        return going
+
+    async def _carry_out(self, going: Going, work: Work, *, streams: bool) -> None:
         loop = asyncio.get_running_loop()
 
-        def in_thread() -> None:
-            try:
-                going.result = self._do(going, work)
-            except AtomicAgentsError as error:
-                going.error = error
-            except BaseException as error:  # noqa: BLE001 - one bad run never ends the server; the log has all of it
-                traceback.print_exc()
-                going.error = InternalError(f"{type(error).__name__}: {error}")
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(done.set)
+        def tell(said: Piece | Ended) -> None:
+            with contextlib.suppress(RuntimeError):  # the server is gone, and the run is on its way out
+                loop.call_soon_threadsafe(self._hear, going, said)
 
-        # The wait for the agent costs no thread; the lock that other processes heed is taken in it.
+        # The wait for the agent costs no thread; the lock that other processes heed is taken by the run.
         async with self._turns.setdefault(going.agent, asyncio.Lock()):
             going.begun = True
-            threading.Thread(target=in_thread, name=going.run_id, daemon=True).start()
-            await done.wait()
-        if going.result is not None:
-            self.metrics.count_run(going.result)
-            if isinstance(going.result.failure, InternalError):
-                traceback.print_exception(going.result.failure)
+            if going.stopped:
+                self._hear(going, Ended(error=RunInterrupted("nobody waits for the answer any more")))
+            else:
+                self._crew.start(going.run_id, work, tell, streams=streams)
+            await going.ended.wait()
+
+    def _hear(self, going: Going, said: Piece | Ended) -> None:
+        if isinstance(said, Piece):
+            going.pieces.put_nowait(said)
+            return
+        going.result, going.error = said.result, said.error
+        if said.result is not None:
+            self.metrics.count_run(said.result)
         going.ended.set()
         going.pieces.put_nowait(None)
 
-    def _do(self, going: Going, work: Work) -> Result:
-        going.check()
-        with self._workspace() as workspace:
-            before, workspace.sleep = workspace.sleep, going.rest
-            try:
-                return work(workspace, going)
-            finally:
-                workspace.sleep = before
 
-    @contextlib.contextmanager
-    def _workspace(self) -> Iterator[Workspace]:
-        """A workspace that nobody else works in meanwhile."""
-        try:
-            workspace = self._free.get_nowait()
-        except queue.Empty:
-            workspace = self._open_workspace()
-        try:
-            yield workspace
-        finally:
-            self._free.put(workspace)
+def _run(
+    workspace: Workspace, post: Post, *, agent: str, order: Order, model_id: str | None, talk: Talk | None
+) -> Result:
+    return runs.run(
+        workspace, agent, order, model_id=model_id, on_text=post.hear, on_notice=post.warn, talk=talk,
+        run_id=post.run_id,
+    )  # fmt: skip
+
+
+def _go_on(workspace: Workspace, post: Post, *, item: Item) -> Result:
+    return approvals.go_on(workspace, item, on_text=post.hear, on_notice=post.warn, run_id=post.run_id)

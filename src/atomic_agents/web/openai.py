@@ -18,7 +18,8 @@ from atomic_agents.runtime import replay
 from atomic_agents.runtime.runner import Order, Result
 from atomic_agents.web import events, running
 from atomic_agents.web.contract import TEXT, Call, Route, Schema
-from atomic_agents.web.desk import Going, Piece
+from atomic_agents.web.crew import Piece
+from atomic_agents.web.desk import Going
 from atomic_agents.web.refusals import Refused, as_refused, openai_error
 
 _BY: Mapping[str, By] = {

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import StreamingResponse
 
-from atomic_agents.web.desk import Going, Piece
+from atomic_agents.web.crew import Piece
+from atomic_agents.web.desk import Going
 
 _PULSE = 10.0  # seconds between signs of life, so that who has gone is noticed
 _ALIVE = ": still going\n\n"

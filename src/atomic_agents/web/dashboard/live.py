@@ -16,20 +16,19 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from atomic_agents.core.errors import AtomicAgentsError, InternalError
-from atomic_agents.operations import approvals, tokens
+from atomic_agents.operations import tokens
 from atomic_agents.operations.rollups import Kept
 from atomic_agents.operations.workspace import Workspace
-from atomic_agents.runtime.runner import Result
 from atomic_agents.vault import layout
 from atomic_agents.vault.tokens import Token
 from atomic_agents.web import limits, refusals
 from atomic_agents.web.app import Settings, vital
 from atomic_agents.web.auth import Caller, Gate
 from atomic_agents.web.dashboard import draw
-from atomic_agents.web.dashboard.actions import ACTIONS, SAID, Done
+from atomic_agents.web.dashboard.actions import ACTIONS, SAID
 from atomic_agents.web.dashboard.look import Look
 from atomic_agents.web.dashboard.pages import PAGES, drawn, live_href
-from atomic_agents.web.desk import Desk, Going
+from atomic_agents.web.desk import Desk
 from atomic_agents.web.limits import Bounded, Rates
 from atomic_agents.web.refusals import Refused
 
@@ -138,19 +137,10 @@ class Live:
                 )
             done = await self._desk.read(ACTIONS[name], caller, form)
             if done.item is not None:
-                self._go_on(done)
+                self._desk.go_on(done.item)
             return RedirectResponse(done.where, 303)
 
         return act
-
-    def _go_on(self, done: Done) -> None:
-        item = done.item
-        assert item is not None  # noqa: S101 - the caller looked
-
-        def go_on(workspace: Workspace, going: Going) -> Result:
-            return approvals.go_on(workspace, item, on_text=going.hear, on_notice=going.warn)
-
-        self._desk.take(item.agent, go_on)
 
     async def _sent(self, request: Request) -> Mapping[str, str]:
         """The fields of a form.

@@ -1,0 +1,97 @@
+"""Runs in processes beside the server's: one that dies takes its runs along, and nothing else."""
+
+import concurrent.futures
+import os
+import pickle
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx2
+import pytest
+from served import Door, served  # type: ignore[import-not-found]  # beside this file
+
+from atomic_agents.core import errors
+from atomic_agents.core.values import Problem
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="processes are found in /proc")
+
+
+def working(door: Door) -> list[int]:
+    """The two processes that runs go on in."""
+    assert until(lambda: len(spawned(door)) == 2)
+    return spawned(door)
+
+
+def spawned(door: Door) -> list[int]:
+    children = Path(f"/proc/{door.process.pid}/task/{door.process.pid}/children").read_text().split()
+    return [pid for pid in map(int, children) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def post(door: Door, agent: str, item: str) -> httpx2.Response:
+    return httpx2.post(f"{door.url}/api/runs", json={"agent": agent, "work_item": item}, timeout=60)
+
+
+def is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def until(met: Callable[[], object]) -> bool:
+    deadline = time.monotonic() + 20
+    while not met() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return bool(met())
+
+
+def test_a_process_that_is_killed_ends_its_runs_and_the_server_goes_on(tmp_path: Path) -> None:
+    with served(tmp_path, "--processes", "2") as door:
+        before = working(door)
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            asked = [pool.submit(post, door, agent, "slowly") for agent in ("ada", "bo")]
+            began = until(lambda: len(list((door.root / "_runs").glob("*.jsonl"))) == 2)
+            os.kill(before[0], signal.SIGKILL)
+            answers = [one.result() for one in asked]
+        again = [post(door, agent, "hi").status_code for agent in ("ada", "bo", "cy", "di")]
+        after = working(door)
+        logs = [[line["status"] for line in door.log(agent)] for agent in ("ada", "bo")]
+
+    broken = [answer.json() for answer in answers if answer.status_code != 200]
+    assert (began, len(before), len(after), len({*before, *after})) == (True, 2, 2, 3)
+    assert len(broken) == 1
+    assert "the process that ran it ended with -9" in broken[0]["error"]["message"]
+    assert again == [200] * 4
+    assert sorted(logs) == [["crashed", "ok"], ["ok", "ok"]]
+
+
+def test_no_process_outlives_its_server(tmp_path: Path) -> None:
+    with served(tmp_path, "--processes", "2") as door:
+        there = working(door)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(post, door, "ada", "slowly")
+            until(lambda: list((door.root / "_runs").glob("*.jsonl")))
+            door.process.kill()
+            asked.exception()
+        gone = until(lambda: not any(map(is_there, there)))
+        statuses = [line["status"] for line in door.log("ada")]
+
+    assert (len(there), gone, statuses) == (2, True, ["interrupted"])
+
+
+def test_every_error_can_be_handed_to_another_process() -> None:
+    def every(kind: type[errors.AtomicAgentsError]) -> list[type[errors.AtomicAgentsError]]:
+        return [kind, *(each for below in kind.__subclasses__() for each in every(below))]
+
+    problems = (Problem("a/model.md", 3, "no number", "atomic-agents config schema model.md"),)
+    made = [
+        kind(problems) if kind is errors.SettingsInvalid else kind("what happened", hint="do this", context={"a": 1})
+        for kind in every(errors.AtomicAgentsError)
+    ]
+    back = [pickle.loads(pickle.dumps(each)) for each in made]  # noqa: S301 - they are ours
+
+    assert [(type(each), each.as_json()) for each in back] == [(type(each), each.as_json()) for each in made]
+    assert len(made) > 20
