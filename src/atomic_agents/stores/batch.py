@@ -1,9 +1,10 @@
 """Many documents changed at once: staged, committed by one rename, finished by whoever comes next.
 
 A batch is a folder below `.atomic/batch`. What it stages takes the space the change needs; then `intent` appears, by a
-rename, and from there on the change happens: staged files are moved into place, and where there are many, documents
-that need no more space than they have are written over from `images`, which has their bytes before and after. Whoever
-finds `intent` does the rest. A batch without `intent` never happened. The caller holds the apply lock throughout.
+rename, and from there on the change happens: staged files are moved into place, lines go to the end of the documents
+that they are appended to, and where there are many, documents that need no more space than they have are written over
+from `images`, which has their bytes before and after. Whoever finds `intent` does the rest. A batch without `intent`
+never happened. The caller holds the apply lock throughout.
 """
 
 import contextlib
@@ -13,16 +14,17 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from atomic_agents.core.change import Change
+from atomic_agents.core.change import Change, revision
 from atomic_agents.core.errors import Conflict, PathRefused
 from atomic_agents.core.spool import NOTHING, Rows, Spool, size
+from atomic_agents.core.store import Blob
 from atomic_agents.stores import disk
 from atomic_agents.stores.fold import Step, is_between, is_torn
 from atomic_agents.stores.intent import Intent, Op, in_order, read_intent
 from atomic_agents.stores.mover import Mover, forget, remove_empty
 from atomic_agents.stores.places import Look, Place, load, status
 from atomic_agents.stores.refusals import writing_failed
-from atomic_agents.stores.staging import Ready, check_unchanged, fits, inverse, ready_for, stage
+from atomic_agents.stores.staging import Ready, can_grow, check_unchanged, fits, inverse, ready_for, stage
 
 Task = tuple[Step, Place]
 
@@ -139,8 +141,10 @@ class Batches:
         at_once = disk.syncs_everything(count)
         for step, place in tasks:
             old = NOTHING if step.before is None else images.add(step.before.data)
-            new = images.add(step.after) if count > disk.MANY and step.after is not None and fits(step, place) else None
-            staged = "" if new is not None or step.after is None else str(len(ready))
+            grows = can_grow(step, place)
+            over = count > disk.MANY and not grows and step.after is not None and fits(step, place)
+            new = images.add(step.after or b"") if over else None
+            staged = "" if grows or over or step.after is None else str(len(ready))
             if staged:
                 stage(step, place, os.path.join(folder, staged), durable=not at_once)
             ready.append(ready_for(step, place, staged, old, new))
@@ -170,6 +174,8 @@ class Batches:
                     continue
                 if op.staged:
                     mover.move(os.path.join(folder, op.staged), one.real)
+                elif op.extends:
+                    disk.append_bytes(one.real, op.added)
                 else:
                     mover.remove(one.link or one.real)
                 done.append(one)
@@ -227,6 +233,8 @@ class Batches:
             if op.new is not None:
                 images = images or Spool(disk.open_found(os.path.join(folder, _IMAGES)))
                 self._finish_overwrite(mover, look, op, images)
+            elif op.extends:
+                self._finish_growth(mover, look, op)
             elif op.staged:
                 self._finish_put(mover, look, op, os.path.join(folder, op.staged))
             else:
@@ -237,12 +245,7 @@ class Batches:
 
     def _finish_overwrite(self, mover: Mover, look: Look, op: Op, images: Spool) -> None:
         after = images.get(op.new or NOTHING)
-        place: Place | None
-        try:
-            place = look.find(op.path)
-            current = load(place)
-        except PathRefused:
-            place, current = None, None
+        place, current = _found(look, op.path)
         if current is not None and current.revision == op.after:
             return
         if place and current is not None and is_between(current.data, images.get(op.old), after):
@@ -251,17 +254,24 @@ class Batches:
         if place and current is not None and op.added:
             self._finish_append(place, current.data, op.added)
             return
-        staged = os.path.join(mover.batch, "late")
-        disk.write_new(staged, after, mode=None, owner=None, durable=True)
-        self._keep(mover, op, staged)
+        self._keep_bytes(mover, op, after)
+
+    def _finish_growth(self, mover: Mover, look: Look, op: Op) -> None:
+        place, current = _found(look, op.path)
+        if place is None or current is None:
+            self._keep_bytes(mover, op, op.added)
+        elif current.revision != op.after:
+            before = current.data[: size(op.old)]
+            if revision(before) == op.before and is_between(current.data, before, before + op.added):
+                mover.overwrite(place.real, before + op.added, len(current.data))
+            else:
+                self._finish_append(place, current.data, op.added)
 
     def _finish_put(self, mover: Mover, look: Look, op: Op, staged: str) -> None:
         if status(staged) is None:
             return
-        try:
-            place = look.find(op.path)
-            current = load(place)
-        except PathRefused:
+        place, current = _found(look, op.path)
+        if place is None:
             self._keep(mover, op, staged)
             return
         now = None if current is None else current.revision
@@ -287,17 +297,18 @@ class Batches:
             disk.append_bytes(place.real, b"\n" + added if is_torn(current) else added)
 
     def _finish_delete(self, mover: Mover, look: Look, op: Op) -> None:
-        try:
-            place = look.find(op.path)
-            current = load(place)
-        except PathRefused:
-            return
-        if current is None:
+        place, current = _found(look, op.path)
+        if place is None or current is None:
             return
         if current.revision == op.before:
             mover.remove(place.link or place.real)
         else:
             self._notices.append(f"{op.path}: it was to be deleted, has changed since a crash, and was left as it is")
+
+    def _keep_bytes(self, mover: Mover, op: Op, data: bytes) -> None:
+        staged = os.path.join(mover.batch, "late")
+        disk.write_new(staged, data, mode=None, owner=None, durable=True)
+        self._keep(mover, op, staged)
 
     def _keep(self, mover: Mover, op: Op, staged: str) -> None:
         """Set aside what was to be written where somebody else has written."""
@@ -307,6 +318,15 @@ class Batches:
             f"{op.path}: it has changed since a crash and was left as it is; "
             f"what was to be written is in .atomic/kept/{name.replace(os.sep, '/')}"
         )
+
+
+def _found(look: Look, path: str) -> tuple[Place | None, Blob | None]:
+    """A document as it is, nothing where its path has become one that must not be written."""
+    try:
+        place = look.find(path)
+        return place, load(place)
+    except PathRefused:
+        return None, None
 
 
 def _discard(folder: str) -> None:

@@ -15,7 +15,10 @@ from atomic_agents.core.store import check_path
 from atomic_agents.stores.names import folders_above
 from atomic_agents.stores.places import read_bytes
 
-_VERSION: Final = 1
+_VERSION: Final = 2
+_READABLE: Final = (1, 2)
+"""Version 1 staged every document whole that it did not write over."""
+
 _ROWS: Final = 500
 _STAGED: Final = re.compile(r"(?:(?:back-)?[0-9]+)?")
 
@@ -24,7 +27,7 @@ class Op(NamedTuple):
     """One document: the staged file's name, empty where the document goes, and its revision before and after.
 
     `old` and `new` are where its bytes are in the batch's images. With `new` there is no staged file: the document is
-    written over in place.
+    written over in place. With neither, what was `added` goes to the end of the document where it is.
     """
 
     path: str
@@ -39,6 +42,11 @@ class Op(NamedTuple):
     def puts(self) -> bool:
         """Whether there is a document afterwards."""
         return self.after is not None
+
+    @property
+    def extends(self) -> bool:
+        """Whether the document only becomes longer, in place."""
+        return self.puts and not self.staged and self.new is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,7 @@ def read_intent(path: str) -> Intent:
     """
     try:
         content = json.loads(read_bytes(path, os.stat(path).st_size) or b"")
-        if content["version"] != _VERSION:
+        if content["version"] not in _READABLE:
             raise ValueError(f"an intent of version {content['version']}")
         ops = tuple(_op(row) for row in content["ops"])
         return Intent(str(content["reason"]), ops, tuple(check_path(folder) for folder in content["folders"]))

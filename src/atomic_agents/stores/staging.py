@@ -59,6 +59,11 @@ def fits(step: Step, place: Place) -> bool:
     return len(step.after or b"") <= space and os.access(place.real, os.W_OK)
 
 
+def can_grow(step: Step, place: Place) -> bool:
+    """Whether a document only becomes longer, and its file can be written to."""
+    return bool(step.added) and not place.is_folder and os.access(place.real, os.W_OK)
+
+
 def inverse(one: Ready, images: Spool) -> Change:
     """The change that puts a document back."""
     left = one.op.after or ABSENT
