@@ -36,6 +36,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="how long (%(default)s)")
     parser.add_argument("--clients", type=int, default=50, help="at once (%(default)s)")
     parser.add_argument("--rate", type=float, default=50.0, help="requests a second, of all together (%(default)s)")
+    parser.add_argument("--processes", type=int, default=2, help="that ours has for runs under load (%(default)s)")
     parser.add_argument("--library", action="store_true", help="ask the model over HTTP, by the model library")
     parser.add_argument("--alone", action="store_true", help="measure ours only")
     parser.add_argument("--other-venv", type=Path, metavar="PATH", help="a venv that has the other")
@@ -49,7 +50,7 @@ def main() -> int:
     except NotInstalled as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    good = _load(ours, options.seconds, options.clients, options.rate, scripted=not options.library)
+    good = _load(ours, options)
     for side in both:
         took = _six(side)
         print(f"six calls of 1 s to six agents, {side.name}: the last after {took:.2f} s", flush=True)
@@ -57,9 +58,14 @@ def main() -> int:
     return int(not good)
 
 
-def _load(side: Side, seconds: float, clients: int, rate: float, *, scripted: bool) -> bool:
+def _load(side: Side, options: argparse.Namespace) -> bool:
     """Whether every request was answered with 200, is in a log, and 95 in 100 were answered in time."""
-    with InstantModel() as model, _served(side, model, scripted=scripted) as (port, root):
+    seconds, clients, rate = options.seconds, options.clients, options.rate
+    processes = str(options.processes)
+    with (
+        InstantModel() as model,
+        _served(side, model, "--processes", processes, scripted=not options.library) as (port, root),
+    ):
         _warm(side, port)
         before = _lines(root)
         took: list[float] = []
@@ -130,7 +136,7 @@ def _ask(connection: http.client.HTTPConnection, side: Side, agent: str) -> int:
 
 
 @contextlib.contextmanager
-def _served(side: Side, model: InstantModel, *, scripted: bool = False) -> Iterator[tuple[int, Path]]:
+def _served(side: Side, model: InstantModel, *more: str, scripted: bool = False) -> Iterator[tuple[int, Path]]:
     """A server of a vault with six small agents: its port, and the vault."""
     with tempfile.TemporaryDirectory(prefix="serving-") as folder:
         root = generate(Path(folder) / "vault", 60, agents=AGENTS, version=2 if side.name == "ours" else 1)
@@ -139,9 +145,9 @@ def _served(side: Side, model: InstantModel, *, scripted: bool = False) -> Itera
             port = free.getsockname()[1]
         whom = ("--port", str(port)) if side.name == "ours" else ("--all", "--port", str(port), "--allow-no-auth")
         environment = side.environment(root, Path(folder), OPENAI_BASE_URL=model.url, OPENAI_API_KEY="none")
-        line = [*side.command, "serve", *whom]
+        line = [*side.command, "serve", *whom, *more]
         if scripted:
-            line = [*side.python, str(Path(__file__).with_name("scripted_server.py")), str(port)]
+            line = [*side.python, str(Path(__file__).with_name("scripted_server.py")), str(port), more[-1]]
         server = subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             _wait_for(port, server)
