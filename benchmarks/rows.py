@@ -1,6 +1,8 @@
 """The rows of the table: what is measured, and the ratio to the other implementation that is to be reached."""
 
 import datetime
+import json
+import secrets
 import shutil
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -239,6 +241,34 @@ def _warm_run(warm: Mapping[str, Child], side: Side) -> float:
     return warm[side.name].time()
 
 
+def dashboard(bench: Bench) -> Iterator[Row]:
+    """Rendering every page as files: from nothing, and again when one run has been added."""
+    lines = max(100, 10 * bench.notes)
+    few = bench.vault(max(10, bench.notes // 10), agents=1)
+    roots = {side.name: bench.copy(bench.logged(few, lines), f"{side.name}-seen") for side in bench.sides}
+
+    def render(side: Side) -> float:
+        words = ("dashboard", "render") if side.name == "ours" else ("-m", "atomic_agents.dashboard", "render")
+        command = (*(side.command if side.name == "ours" else side.python), *words)
+        return process(command, side.environment(roots[side.name], bench.home())).seconds
+
+    def anew(side: Side) -> float:
+        for derived in (".atomic", "_dashboard"):
+            shutil.rmtree(roots[side.name] / derived, ignore_errors=True)
+        return render(side)
+
+    def after_a_run(side: Side) -> float:
+        today = max((roots[side.name] / "agent0/log").rglob("*.jsonl"))
+        *_, last = today.read_text(encoding="utf-8").splitlines()
+        record = json.loads(last) | {"run_id": f"run-20260101-000000-{secrets.token_hex(3)}"}
+        with today.open("a", encoding="utf-8") as out:
+            out.write(json.dumps(record) + "\n")
+        return render(side)
+
+    yield _row(f"dashboard, {lines:,} log lines", "ms", in_turn(bench.sides, anew, bench.times(5)), 0.1)
+    yield _row("dashboard after one more run", "ms", in_turn(bench.sides, after_a_run, bench.times(5)), 0.02)
+
+
 def copy(bench: Bench) -> Iterator[Row]:
     """What the disk takes for the same notes, for orientation."""
     vault, place = bench.vault(bench.notes, version=0), bench.folder / "copied"
@@ -258,6 +288,7 @@ ROWS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "run": run,
     "governed": governed,
     "cold": cold,
+    "dashboard": dashboard,
     "copy": copy,
 }
 

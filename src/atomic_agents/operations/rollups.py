@@ -1,12 +1,13 @@
-"""What the logs add up to: sums and the newest lines of each file, kept by its stamp so that none is read twice.
+"""What the logs add up to: sums and the newest lines of each file, kept so that no line is read twice.
 
 The database is derived: it is made anew where it is gone or damaged, and held in memory where the vault is read-only.
 """
 
 import datetime
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +25,7 @@ from atomic_agents.vault import layout, log
 FAILED = ("error", "crashed", "interrupted", "failed", "timeout")
 """How runs end that somebody should look at."""
 
-_FORM = 2
+_FORM = 3
 _SCHEMA = """
 CREATE TABLE logs (path TEXT PRIMARY KEY, stamp TEXT NOT NULL, sums TEXT NOT NULL);
 CREATE TABLE lines (path TEXT PRIMARY KEY, newest TEXT NOT NULL, failed TEXT NOT NULL);
@@ -155,14 +156,15 @@ class Kept:
                 stamp, sums = stored.pop(entry.path, ("", ""))
                 if stamp != entry.stamp:
                     blob = self._workspace.store.read(entry.path)
-                    sums, newest, failed = _summed(entry.path, blob.data if blob else b"")
+                    earlier = _earlier(sums, *(self._lines_of(entry.path) or ("[]", "[]")))
+                    sums, newest, failed = _read_on(earlier, entry.path, blob.data if blob else b"")
                     fresh.append((entry, sums, newest, failed))
                 known[entry.path] = sums
         if fresh or stored:
             with self._database.writing() as connection:
                 for path in stored:
-                    connection.execute("DELETE FROM logs WHERE path = ?", (path,))
-                    connection.execute("DELETE FROM lines WHERE path = ?", (path,))
+                    connection.execute("DELETE FROM logs WHERE path = ?", path)
+                    connection.execute("DELETE FROM lines WHERE path = ?", path)
                 rows = [(entry.path, entry.stamp, sums) for entry, sums, *_ in fresh]
                 connection.executemany("INSERT OR REPLACE INTO logs VALUES (?, ?, ?)", rows)
                 lines = [(entry.path, *kept) for entry, _, *kept in fresh]
@@ -170,9 +172,12 @@ class Kept:
         return known
 
     def _load(self, path: str, what: str) -> Sequence[tuple[int, Mapping[str, object]]]:
-        query = f"SELECT {'newest' if what == 'newest' else 'failed'} FROM lines WHERE path = ?"  # noqa: S608 - ours
-        rows = self._database.attempt(lambda: self._database.rows(query, path))
-        return [(number, facts) for number, facts in json.loads(rows[0][0])] if rows else []
+        row = self._database.attempt(lambda: self._lines_of(path))
+        return [(number, facts) for number, facts in json.loads(row[what != "newest"])] if row else []
+
+    def _lines_of(self, path: str) -> tuple[str, str] | None:
+        rows = self._database.rows("SELECT newest, failed FROM lines WHERE path = ?", path)
+        return (rows[0][0], rows[0][1]) if rows else None
 
 
 @dataclass(slots=True)
@@ -184,50 +189,99 @@ class _Counts:
     failed: int = 0
 
 
-def _summed(path: str, data: bytes) -> tuple[str, str, str]:
-    """A log as its sums, its newest runs and those that failed, as JSON; what counts is what `costs` counts."""
-    stated = log.day_of(path)
-    counts: dict[tuple[str, str, str], _Counts] = {}
-    problems: list[tuple[int, str, str]] = []
-    runs: list[tuple[int, Mapping[str, object]]] = []
-    for number, facts, problem in _records(path, data):
-        cost = None if problem else log.cost(facts)
-        if cost is None:
-            wrong = problem or Problem(path, number, "states no sum of money", "correct or remove that line")
-            problems.append((number, wrong.message, wrong.hint))
-            continue
-        if log.repeats(facts):
-            continue
-        key = (_day(stated, facts), str(facts.get("model") or "not stated"), str(facts.get("trigger") or "not stated"))
-        each = counts.get(key)
-        if each is None:
-            each = counts[key] = _Counts()
-        each.cost += cost
-        each.taken += log.tokens(facts, "input_tokens")
-        each.given += log.tokens(facts, "output_tokens")
-        if record.is_run(facts):
-            status = facts.get("status")
-            each.runs += status != "deduped"
-            each.failed += status in FAILED
-            runs.append((number, facts))
-    cells = [(*key, c.runs, c.taken, c.given, str(c.cost), c.failed) for key, c in counts.items()]
-    failed = [run for run in runs if run[1].get("status") in FAILED]
-    sums = json.dumps({"cells": cells, "problems": problems[:_NEWEST]})
-    return sums, json.dumps(runs[-_NEWEST:]), json.dumps(failed[-_NEWEST:])
+@dataclass(slots=True)
+class _Reading:
+    """A log as far as it has been read: `size` bytes that are `lines` lines; what counts is what `costs` counts."""
+
+    counts: dict[tuple[str, str, str], _Counts] = field(default_factory=dict)
+    problems: list[tuple[int, str, str]] = field(default_factory=list)
+    newest: list[tuple[int, Mapping[str, object]]] = field(default_factory=list)
+    failed: list[tuple[int, Mapping[str, object]]] = field(default_factory=list)
+    size: int = 0
+    lines: int = 0
+    digest: str = ""
+
+    def take(self, path: str, records: Iterable[tuple[int, Mapping[str, object], Problem | None]]) -> None:
+        """Count further lines."""
+        stated = log.day_of(path)
+        for number, facts, problem in records:
+            cost = None if problem else log.cost(facts)
+            if cost is None:
+                wrong = problem or Problem(path, number, "states no sum of money", "correct or remove that line")
+                self.problems.append((number, wrong.message, wrong.hint))
+                continue
+            if log.repeats(facts):
+                continue
+            model, trigger = str(facts.get("model") or "not stated"), str(facts.get("trigger") or "not stated")
+            key = (_day(stated, facts), model, trigger)
+            each = self.counts.get(key)
+            if each is None:
+                each = self.counts[key] = _Counts()
+            each.cost += cost
+            each.taken += log.tokens(facts, "input_tokens")
+            each.given += log.tokens(facts, "output_tokens")
+            if record.is_run(facts):
+                status = facts.get("status")
+                each.runs += status != "deduped"
+                each.failed += status in FAILED
+                self.newest.append((number, facts))
+                if status in FAILED:
+                    self.failed.append((number, facts))
+
+    def kept(self) -> tuple[str, str, str]:
+        """The sums, the newest runs and those that failed, as JSON."""
+        cells = [(*key, c.runs, c.taken, c.given, str(c.cost), c.failed) for key, c in self.counts.items()]
+        sums = {"cells": cells, "problems": self.problems[:_NEWEST], "read": [self.size, self.lines, self.digest]}
+        return json.dumps(sums), json.dumps(self.newest[-_NEWEST:]), json.dumps(self.failed[-_NEWEST:])
 
 
-def _records(path: str, data: bytes) -> Iterable[tuple[int, Mapping[str, object], Problem | None]]:
-    """What `log.read` yields, in half the time where every line is as it should be."""
+def _earlier(sums: str, newest: str, failed: str) -> _Reading:
+    """What `_Reading.kept` gave, "" where nothing is known."""
+    if not sums:
+        return _Reading()
+    known = json.loads(sums)
+    counts = {
+        (day, model, trigger): _Counts(runs, taken, given, Decimal(cost), broken)
+        for day, model, trigger, runs, taken, given, cost, broken in known["cells"]
+    }
+    problems = [(number, message, hint) for number, message, hint in known["problems"]]
+    return _Reading(counts, problems, json.loads(newest), json.loads(failed), *known["read"])
+
+
+def _read_on(earlier: _Reading, path: str, data: bytes) -> tuple[str, str, str]:
+    """A log that was read before, as `_Reading.kept`; what was read is not read again where it is the same still."""
+    size = earlier.size
+    reading = earlier if 0 < size <= len(data) and _digest(data[:size]) == earlier.digest else _Reading()
+    records = _scanned(data[reading.size :], reading.lines)
+    if records is None:
+        reading = _Reading()
+        reading.take(path, log.read(path, data))
+    else:
+        reading.take(path, records)
+        if data.endswith(b"\n"):  # a line that has no end is read again
+            reading.lines += data.count(b"\n", reading.size)
+            reading.size, reading.digest = len(data), _digest(data)
+        else:
+            reading.size = 0
+    return reading.kept()
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _scanned(data: bytes, before: int) -> list[tuple[int, Mapping[str, object], Problem | None]] | None:
+    """What `log.read` yields after so many lines, in half the time; None where not every line is as it should be."""
     found: list[tuple[int, Mapping[str, object], Problem | None]] = []
     try:
-        for number, raw in enumerate(data.decode().split("\n"), 1):
+        for number, raw in enumerate(data.decode().split("\n"), before + 1):
             if raw:
                 facts, end = _SCAN(raw)
                 if end != len(raw) or not isinstance(facts, dict):
-                    return log.read(path, data)
+                    return None
                 found.append((number, facts, None))
     except (ValueError, RecursionError):
-        return log.read(path, data)
+        return None
     return found
 
 
