@@ -100,7 +100,7 @@ def test_a_server_that_does_not_come_up_is_put_back_to_what_ran_before(house: Sh
     bad = taken.getsockname()[1]
     up = ("deploy", "up", "serve", "--target", "systemd")
 
-    first = house(*up, "--port", str(good))
+    first = house(*up, "--port", str(good), "--processes", "2")
     before, ran = units(house), answers(good)
     failed = house("deploy", "up", "serve", "--port", str(bad))
     after, answers_again = units(house), answers(good)
@@ -112,6 +112,7 @@ def test_a_server_that_does_not_come_up_is_put_back_to_what_ran_before(house: Sh
     assert f"cannot listen on 127.0.0.1:{bad}" in failed.err
     assert "error: serve did not come up: systemd says that it is failed; what was there before is back" in failed.err
     assert (after, answers_again) == (before, True)
+    assert all('"--processes" "2"' in text for text in before.values())
     assert as_before.out == "serve is up already; nothing was changed\n"
     assert SECRET not in "".join(before.values())
 
@@ -234,8 +235,9 @@ def test_doctor_finds_a_unit_of_an_old_installation_and_up_writes_it_anew(house:
 
 def test_what_is_typed_wrong_is_said(house: Shell) -> None:
     unknown, port = house("deploy", "up", "wrker"), house("deploy", "up", "worker", "--port", "8001")
-    nothing = house("deploy", "up")
+    nothing, processes = house("deploy", "up"), house("deploy", "up", "dashboard", "--processes", "2")
 
+    assert (processes.code, "hint: atomic-agents deploy up serve --processes 2" in processes.err) == (2, True)
     assert (unknown.code, "hint: atomic-agents deploy plan worker" in unknown.err) == (2, True)
     assert (port.code, "hint: atomic-agents deploy up serve --port 8001" in port.err) == (2, True)
     assert (nothing.code, "hint: atomic-agents deploy up worker" in nothing.err) == (2, True)

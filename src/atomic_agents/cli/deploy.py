@@ -10,7 +10,8 @@ from atomic_agents.cli import render
 from atomic_agents.cli.options import common, dry_run_option, json_option, show_help, workspace, yes_option
 from atomic_agents.core.errors import Conflict, ServiceFailed, UsageError
 from atomic_agents.operations import containers, deploying
-from atomic_agents.operations.deploying import Options, Planned
+from atomic_agents.operations.deploying import Planned
+from atomic_agents.operations.service_options import Options
 from atomic_agents.operations.workspace import Workspace
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
@@ -30,6 +31,7 @@ def _chosen(command: _Command) -> _Command:
         click.option("--user", default="", metavar="NAME", help="systemd-system: as whom; default the vault's owner."),
         click.option("--env-file", default="", metavar="FILE", help="Keys, as NAME=value lines; mode 600."),
         click.option("--port", type=click.IntRange(1, 65535), metavar="P", help="Where serve listens; default 8000."),
+        click.option("--processes", type=click.IntRange(1, 64), metavar="N", help="Beside serve, for runs."),
         click.option("--host", default="", metavar="H", help="Where serve listens; default 127.0.0.1."),
     ):  # fmt: skip
         command = option(command)
@@ -44,11 +46,11 @@ def _chosen(command: _Command) -> _Command:
 @json_option
 @common
 def deploy_plan(
-    services: tuple[str, ...], target: str | None, out: Path | None, host: str, port: int | None, env_file: str,
-    user: str, as_json: bool, root: str | None,
+    services: tuple[str, ...], target: str | None, out: Path | None, host: str, processes: int | None, port: int | None,
+    env_file: str, user: str, as_json: bool, root: str | None,
 ) -> None:  # fmt: skip
     """Show what `up` would write; nothing is started. For containers, print the files or write them with --out."""
-    options = Options(host, port or 0, env_file, user)
+    options = Options(host, port or 0, env_file, user, processes or 0)
     names = deploying.names_of(services, options)
     if target == _CONTAINER:
         _container([name for name in names if name != deploying.SCHEDULES], options, out, root, as_json=as_json)
@@ -78,11 +80,11 @@ def deploy_plan(
 @json_option
 @common
 def deploy_up(
-    services: tuple[str, ...], target: str | None, host: str, port: int | None, env_file: str, user: str, wait: float,
-    dry_run: bool, as_json: bool, root: str | None,
+    services: tuple[str, ...], target: str | None, host: str, processes: int | None, port: int | None, env_file: str,
+    user: str, wait: float, dry_run: bool, as_json: bool, root: str | None,
 ) -> None:  # fmt: skip
     """Write, start and ask each SERVICE; what does not come up is put back. Default those deployed before."""
-    options = Options(host, port or 0, env_file, user)
+    options = Options(host, port or 0, env_file, user, processes or 0)
     with workspace(root) as opened:
         names = services or tuple(each.name for each in deploying.running(opened))
         if not names:

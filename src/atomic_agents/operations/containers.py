@@ -5,7 +5,8 @@ import os
 from collections.abc import Mapping, Sequence
 
 from atomic_agents._version import __version__
-from atomic_agents.operations.deploying import DEPLOYABLES, Options
+from atomic_agents.operations.deploying import DEPLOYABLES
+from atomic_agents.operations.service_options import Options
 from atomic_agents.operations.workspace import Workspace
 
 _USER = 10001
@@ -43,7 +44,7 @@ def _compose(workspace: Workspace, names: Sequence[str], options: Options) -> st
     for name in names:
         deployable = DEPLOYABLES[name]
         port = options.port or deployable.port
-        own = ["--host", _EVERYWHERE, "--port", str(port)] if deployable.port else []
+        own = options.listening(_EVERYWHERE, port) if deployable.port else ()
         lines += [
             f"  {name}:",
             "    build: {context: ., dockerfile: Containerfile}",

@@ -1,13 +1,12 @@
 """Have the machine keep `serve` and a worker running: what is written, that it came up, what runs, take it away."""
 
 import datetime
-import json
 import os
 import socket
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +15,8 @@ from atomic_agents.core.errors import Conflict, ServiceFailed, StorageFailed, Us
 from atomic_agents.core.service import Entry, Fitting, Service, Sight, Written
 from atomic_agents.core.values import near
 from atomic_agents.fleet import beats, watch
-from atomic_agents.operations import fitting
+from atomic_agents.operations import fitting, service_options
+from atomic_agents.operations.service_options import Options
 from atomic_agents.operations.workspace import Workspace
 
 TARGETS = ("systemd", "systemd-system", "launchd")
@@ -26,7 +26,6 @@ SCHEDULES = "schedules"
 WAIT = 30.0
 """Seconds that a service gets to come up."""
 
-_MARK = "atomic-agents deploy "
 _POLL = 0.25
 _SETTLED = 2
 _CONTAINER = "atomic-agents deploy plan --target container"
@@ -51,16 +50,6 @@ DEPLOYABLES: Mapping[str, Deployable] = {
     ),
 }
 """What is deployed where nothing is named."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What was chosen for a service; it stands in the mark of its file, and holds until something else is chosen."""
-
-    host: str = ""
-    port: int = 0
-    env_file: str = ""
-    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +96,9 @@ def names_of(names: Sequence[str], options: Options) -> list[str]:
     if (options.host or options.port) and len(listening) != 1:
         hint = f"atomic-agents deploy up {(listening or ['serve'])[0]} --port {options.port or 8000}"
         raise UsageError("--host and --port are for one service that listens", hint=hint)
+    if options.processes and listening != ["serve"]:
+        hint = f"atomic-agents deploy up serve --processes {options.processes}"
+        raise UsageError("--processes is for serve", hint=hint)
     return found
 
 
@@ -243,7 +235,7 @@ def _found(workspace: Workspace) -> list[Running]:
     """What was deployed, by the marks of the files."""
     keys = {name: watch.key(workspace.config.root, name) for name in DEPLOYABLES}
     return [
-        Running(name, service, Sight(""), "", _options(service.mark))
+        Running(name, service, Sight(""), "", service_options.read(service.mark))
         for service in workspace.find_services().found()
         for name, key in keys.items()
         if service.mark and key in service.label
@@ -257,32 +249,15 @@ def _planned_schedules(workspace: Workspace, wanted: str, *, remove: bool) -> li
     return [Planned(SCHEDULES, fitting.entry(workspace), plan, Fitting(plan.fitting.kind, ()), Options())]
 
 
-def _options(mark: str) -> Options:
-    try:
-        stated = json.loads(mark.removeprefix(_MARK))
-        return Options(str(stated["host"]), int(stated["port"]), str(stated["env_file"]), str(stated["user"]))
-    except (ValueError, KeyError, TypeError):
-        return Options()
-
-
 def _chosen(name: str, options: Options, held: Options, workspace: Workspace) -> Options:
     """What is chosen now, else what was before, else what is usual."""
     port = (options.port or held.port or DEPLOYABLES[name].port) if DEPLOYABLES[name].port else 0
     host = (options.host or held.host or "127.0.0.1") if port else ""
-    found = Options(host, port, options.env_file or held.env_file, options.user or held.user)
+    processes = options.processes or held.processes
+    found = Options(host, port, options.env_file or held.env_file, options.user or held.user, processes)
     if found.env_file:
         found = replace(found, env_file=os.path.abspath(os.path.expanduser(found.env_file)))
     return found if found.user else replace(found, user=_owner(workspace.config.root))
-
-
-def _check_private(path: str) -> None:
-    """Refuse a file of keys that is not there, or that others can read."""
-    try:
-        mode = os.stat(path).st_mode
-    except OSError as error:
-        raise UsageError(f"--env-file {path}: {error.strerror}", hint="a file of NAME=value lines") from error
-    if os.name == "posix" and mode & 0o077:
-        raise UsageError(f"--env-file {path}: others can read it", hint=f"chmod 600 {path}")
 
 
 def _planned(workspace: Workspace, name: str, kind: str, options: Options, *, remove: bool) -> Planned:
@@ -290,7 +265,7 @@ def _planned(workspace: Workspace, name: str, kind: str, options: Options, *, re
     if not remove and not all(find_spec(module) for module in deployable.needs):
         raise UsageError(f"{name} needs an extra", hint=f"pip install 'atomic-agents-stack[{deployable.extra}]'")
     if options.env_file and not remove:
-        _check_private(options.env_file)
+        service_options.check_private(options.env_file)
     if kind != "systemd-system":
         options = replace(options, user="")
     entry = _entry(workspace, name, options)
@@ -298,7 +273,7 @@ def _planned(workspace: Workspace, name: str, kind: str, options: Options, *, re
         raise UsageError(f"{workspace.config.root} has signs that no entry can hold", hint="rename the folder")
     put_in, out = services.plan(kind, entry), services.plan(kind, entry, remove=True)
     for each in put_in.files:
-        if each.before and _MARK not in each.before:
+        if each.before and service_options.MARK not in each.before:
             hint = f"move it away: mv {each.name} {each.name}.before"
             raise Conflict(f"{each.name} is there, and `deploy` has not written it", hint=hint)
     chosen = out if remove else put_in
@@ -321,14 +296,14 @@ def _entry(workspace: Workspace, name: str, options: Options) -> Entry:
     """The entry of a service: no key and no other secret stands in it."""
     deployable, root = DEPLOYABLES[name], str(workspace.config.root)
     key = watch.key(workspace.config.root, name)
-    own = ("--host", options.host, "--port", str(options.port)) if deployable.port else ("--name", key)
+    own = options.listening(options.host, options.port) if deployable.port else ("--name", key)
     return Entry(
         key=key,
         says=f"{deployable.says} in {root}",
         command=(sys.executable, "-m", "atomic_agents", *deployable.words, *own, "--root", root),
         path=workspace.config.environ.get("PATH") or os.defpath,
         stays=True,
-        mark=f"{_MARK}{json.dumps({'service': name, **asdict(options)})}",
+        mark=options.mark(name),
         environment=options.env_file,
         user=options.user,
     )

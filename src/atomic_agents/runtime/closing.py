@@ -187,4 +187,7 @@ class Closing:
         )
         entry = redact(said, self.transcript.secrets)
         text = journal.append(before, entry, day=now.date(), agent=self.agent)
+        if before.endswith("\n") and text.startswith(before):
+            # As lines at the end, so that a busy day is not written anew by each of its runs.
+            return tuple(Append(path, line) for line in text[len(before) : -1].split("\n"))
         return (Put(path, text.encode(errors="surrogateescape"), expect=blob.revision if blob else ABSENT),)
