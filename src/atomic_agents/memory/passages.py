@@ -11,6 +11,7 @@ MOST = 4_000
 """Passages of a section; a longer one goes on as another."""
 
 _LONG = 900
+_FILLED = re.compile(r"[^\n]*\S[^\n]*")
 _HEADING = re.compile(r"(#{1,6})\s")
 _SECTION = 2
 _TURN = re.compile(r"## (\d{4}-\d\d-\d\d) [\d:+-]+ — (?:asked|answered|summary)")
@@ -76,21 +77,25 @@ def _paragraphs(body: str, first_line: int) -> Iterator[tuple[int, str, int, str
     A heading without a text below it is a paragraph too.
     """
     start, lines, heading, level = first_line, list[str](), "", 0
-    at = first_line
-    for number, line in enumerate([*body.split("\n"), ""], first_line):
+    at = number = first_line
+    end = 0
+    for found in _FILLED.finditer(body):
+        below = body.count("\n", end, found.start())
+        number, end, line = number + below, found.end(), found[0]
         mark = _HEADING.match(line) if line.startswith("#") else None
-        if line.strip() and mark is None:
+        if lines and (mark or below > 1):
+            yield start, heading, level, "\n".join(lines)
+            lines, heading, level = [], "", 0
+        if mark is None:
             start = start if lines else number
             lines.append(line.rstrip("\r"))
             continue
-        if lines:
-            yield start, heading, level, "\n".join(lines)
-            lines, heading, level = [], "", 0
-        if mark:
-            if heading and not _TURN.match(heading):
-                yield at, "", level, heading
-            at, heading, level = number, line.strip(), len(mark[1])
-    if heading and not _TURN.match(heading):
+        if heading and not _TURN.match(heading):
+            yield at, "", level, heading
+        at, heading, level = number, line.strip(), len(mark[1])
+    if lines:
+        yield start, heading, level, "\n".join(lines)
+    elif heading and not _TURN.match(heading):
         yield at, "", level, heading
 
 
