@@ -2,6 +2,7 @@
 
 import importlib.util
 import socket
+import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,8 @@ def serve_start(
     """Serve AGENT, or all agents, until you stop it; runs that are under way then end first."""
     if not all(importlib.util.find_spec(name) for name in ("starlette", "uvicorn")):
         raise UsageError("serve needs an extra", hint="pip install 'atomic-agents-stack[serve]'")
+    if processes > 1 and sys.platform == "win32":  # whose event loop cannot listen to their pipes
+        raise UsageError("Windows has no --processes; runs go on in the server's own", hint="atomic-agents serve")
     from atomic_agents.web import app, auth as door  # noqa: PLC0415, I001 - 200 ms that only a server pays
     from atomic_agents.web.limits import Limits  # noqa: PLC0415 - the same
 
