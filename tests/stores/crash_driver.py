@@ -27,6 +27,7 @@ STEPS = (
     "write_pieces",
     "overwrite",
     "append_bytes",
+    "cut",
     "rename",
     "unlink",
     "make_folder",
@@ -58,6 +59,9 @@ SCENARIOS: dict[str, ChangeSet] = {
     "put-new": ChangeSet("one", (Put("new/deep/a.md", b"new a\n"),)),
     "delete": ChangeSet("one", (Delete("gone.md"),)),
     "append": ChangeSet("one", (Append("log.jsonl", '{"n": 2}'),)),
+    "appends": ChangeSet(
+        "lines", (Append("log.jsonl", '{"n": 2}'), Put("new/b.md", b"new b\n"), Append("gone.md", "stays"))
+    ),
     "first-append": ChangeSet("one", (Append("new.jsonl", '{"n": 1}'),)),
     "many": ChangeSet("many", tuple(Put(f"f{n % 3}/{n}.md", b"%d" % n) for n in range(disk.MANY + 1))),
 }

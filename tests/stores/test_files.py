@@ -4,7 +4,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 
@@ -649,6 +649,32 @@ def test_a_full_disk_leaves_everything_as_it_was(root: Path) -> None:
 
         assert documents(FolderStore(root)) == {"a": b"old", "log": b"one\n", "room": b"x" * 500_000}
         assert left == []
+
+
+def test_a_disk_that_is_full_but_for_a_few_pages_takes_all_of_a_change_or_nothing(root: Path) -> None:
+    page, said = 4096, []
+    changes = (Append("one", "x" * 5000), Put("new", b"n"), Append("two", "x"))
+    for free in range(10):
+        with mounted(root, "256k"):
+            put(FolderStore(root), one="y" * (page - 1) + "\n", two="z" * (page - 1) + "\n")
+            before = documents(FolderStore(root))
+            pad = root.joinpath("pad").open("wb", buffering=0)
+            with pad, suppress(OSError):
+                while True:
+                    pad.write(b"0" * page)
+            os.truncate(root / "pad", max((root / "pad").stat().st_size - free * page, 0))
+            message = ""
+            try:
+                apply(FolderStore(root), *changes)
+            except StorageFailed as error:
+                message = error.message
+            (root / "pad").unlink()
+            changed = {path for path, data in documents(FolderStore(root)).items() if data != before.get(path)}
+            said.append((message, changed))
+
+    full = (f"{root}: the disk is full; nothing was written", set[str]())
+    assert {message for message, _ in said} == {full[0], ""}
+    assert all(each in (full, ("", {"one", "new", "two"})) for each in said)
 
 
 def test_another_file_system_within_the_vault_takes_part(root: Path) -> None:

@@ -163,9 +163,9 @@ class Batches:
         """What the intent says, for the process that wrote it; put back where that cannot be done."""
         by_path = {one.op.path: one for one in ready}
         mover = Mover(folder)
-        done: list[Ready] = []
+        done = self._grow(folder, ready)
         try:
-            for op in in_order([one.op for one in ready]):
+            for op in in_order([one.op for one in ready if not one.op.extends]):
                 one = by_path[op.path]
                 check_unchanged(one)
                 if op.new is not None:
@@ -174,8 +174,6 @@ class Batches:
                     continue
                 if op.staged:
                     mover.move(os.path.join(folder, op.staged), one.real)
-                elif op.extends:
-                    disk.append_bytes(one.real, op.added)
                 else:
                     mover.remove(one.link or one.real)
                 done.append(one)
@@ -185,6 +183,25 @@ class Batches:
             raise
         with contextlib.suppress(OSError):  # it has happened; the next opener finds nothing left to do and sweeps
             _discard(folder)
+
+    def _grow(self, folder: str, ready: Sequence[Ready]) -> list[Ready]:
+        """Append what is appended, first: only this needs space still, and a full disk is to change nothing."""
+        done: list[Ready] = []
+        try:
+            for one in ready:
+                if one.op.extends:
+                    check_unchanged(one)
+                    disk.append_bytes(one.real, one.op.added)
+                    done.append(one)
+        except (OSError, Conflict) as error:
+            try:
+                for one in done:
+                    disk.cut(one.real, size(one.op.old))
+                _discard(folder)
+            except OSError as worse:
+                raise writing_failed(worse, self._root, _LATER) from error
+            raise
+        return done
 
     def _put_back(
         self, folder: str, done: Sequence[Ready], images: Spool, made: tuple[str, ...], error: OSError | Conflict

@@ -73,6 +73,16 @@ def overwrite(path: str, data: bytes, *, size: int) -> None:
         os.close(descriptor)
 
 
+def cut(path: str, size: int) -> None:
+    """Have a file be its first `size` bytes again, durably."""
+    descriptor = os.open(path, os.O_WRONLY | _BINARY)
+    try:
+        os.ftruncate(descriptor, size)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def rename(source: str, target: str) -> None:
     """Put `source` at `target` in one step, replacing a file there."""
     os.replace(source, target)
