@@ -278,8 +278,8 @@ class Batches:
         if place is None or current is None:
             self._keep_bytes(mover, op, op.added)
         elif current.revision != op.after:
-            before = current.data[: size(op.old)]
-            if revision(before) == op.before and is_between(current.data, before, before + op.added):
+            before, rest = current.data[: size(op.old)], current.data[size(op.old) :]
+            if revision(before) == op.before and is_between(rest, b"", op.added):
                 mover.overwrite(place.real, before + op.added, len(current.data))
             else:
                 self._finish_append(place, current.data, op.added)
