@@ -1,19 +1,28 @@
 """Runs in processes beside the server's: one that dies takes its runs along, and nothing else."""
 
+import asyncio
 import concurrent.futures
 import os
 import pickle
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import httpx2
 import pytest
 from served import Door, served  # type: ignore[import-not-found]  # beside this file
 
+from atomic_agents import config
+from atomic_agents.bootstrap import open_workspace
 from atomic_agents.core import errors
 from atomic_agents.core.values import Problem
+from atomic_agents.runtime.runner import Order
+from atomic_agents.stores.files import FolderStore
+from atomic_agents.testing.workspaces import add_agent
+from atomic_agents.web.desk import Desk
+from atomic_agents.web.limits import Limits
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="processes are found in /proc")
 
@@ -79,6 +88,24 @@ def test_no_process_outlives_its_server(tmp_path: Path) -> None:
         statuses = [line["status"] for line in door.log("ada")]
 
     assert (len(there), gone, statuses) == (2, True, ["interrupted"])
+
+
+def test_a_run_that_cannot_be_begun_is_an_error_and_no_endless_wait(tmp_path: Path) -> None:
+    add_agent(FolderStore(tmp_path), "ada", model="---\nschema_version: 2\nmodel: embedded:quote\n---\n")
+
+    async def asked() -> list[errors.AtomicAgentsError | None]:
+        desk = Desk(partial(open_workspace, config.load(str(tmp_path))), Limits(), "idempotency-key", processes=2)
+        runs = [desk.ask("ada", Order("hi", occasion=stated)) for stated in ({"why": lambda: 1}, {"why": "none"})]
+        for going in runs:
+            await asyncio.wait_for(going.ended.wait(), 30)
+        await desk.drain(0)
+        return [going.error for going in runs]
+
+    first, second = asyncio.run(asked())
+
+    assert isinstance(first, errors.InternalError)
+    assert "pickle" in first.message
+    assert second is None
 
 
 def test_every_error_can_be_handed_to_another_process() -> None:

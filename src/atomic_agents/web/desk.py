@@ -6,13 +6,14 @@ Everything here belongs to the event loop's thread.
 import asyncio
 import contextlib
 import datetime
+import traceback
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
-from atomic_agents.core.errors import AtomicAgentsError, RunInterrupted
+from atomic_agents.core.errors import AtomicAgentsError, InternalError, RunInterrupted
 from atomic_agents.operations import approvals, runs
 from atomic_agents.operations.approvals import Item
 from atomic_agents.operations.workspace import Workspace
@@ -169,7 +170,11 @@ class Desk:
             if going.stopped:
                 self._hear(going, Ended(error=RunInterrupted("nobody waits for the answer any more")))
             else:
-                self._crew.start(going.run_id, work, tell, streams=streams)
+                try:
+                    self._crew.start(going.run_id, work, tell, streams=streams)
+                except Exception as error:  # noqa: BLE001 - the machine has no room for one more; who asked is told
+                    traceback.print_exc()
+                    self._hear(going, Ended(error=InternalError(f"{type(error).__name__}: {error}")))
             await going.ended.wait()
 
     def _hear(self, going: Going, said: Piece | Ended) -> None:

@@ -56,9 +56,10 @@ class _Hand:
 
     def start(self, order: _Start, tell: Tell) -> None:
         """Have a run begun."""
+        data, pipe = pickle.dumps(order), self.begin()
         self.going[order.run_id] = tell
         with contextlib.suppress(OSError):  # it has died, which `_listen` is about to hear
-            self.begin().send(order)
+            pipe.send_bytes(data)
 
     def stop(self, run_id: str) -> None:
         """Have a run stopped."""
