@@ -31,6 +31,8 @@ def test_every_row_of_the_table_is_measured() -> None:
         "a run that keeps a note, 100 notes",
         "`run` from a cold start, 100 notes, CPU",
         "its peak memory",
+        "dashboard, 1,000 log lines",
+        "dashboard after one more run",
         "cp -r and sync, 100 notes",
     ]
 
@@ -48,4 +50,4 @@ def test_a_row_that_does_not_exist_is_refused_with_the_names_of_those_that_do() 
     done = bench("--rows", "speed")
 
     assert done.returncode == 2
-    assert "help, info, status, migrate, run, governed, cold, copy" in done.stderr
+    assert "help, info, status, migrate, run, governed, cold, dashboard, copy" in done.stderr
