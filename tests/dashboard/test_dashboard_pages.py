@@ -296,11 +296,14 @@ def test_logs_that_have_not_changed_are_not_read_again(vault: Path) -> None:
     first = look(), len(reads)
     again = look(), len(reads)
     workspace.store.apply(ChangeSet("run", (Append("scout/log/2026-11/2026-11-22.jsonl", line(NOON, 7)),)))
-    grown = look(), len(reads)
+    grown = look(), list(reads)
+    (vault / "scout/log/2026-11/2026-11-22.jsonl").unlink()
+    fewer = look(), len(reads)
 
     assert (first, again) == ((50, 50), (50, 0))
     assert grown[0] == 51
-    assert reads == ["scout/log/2026-11/2026-11-22.jsonl"]
+    assert grown[1] == ["scout/log/2026-11/2026-11-22.jsonl"]
+    assert (fewer[0] < 51, fewer[1]) == (True, 0)
 
 
 def test_what_is_vendored_is_what_was_pinned() -> None:

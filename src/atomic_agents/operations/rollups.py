@@ -163,8 +163,8 @@ class Kept:
         if fresh or stored:
             with self._database.writing() as connection:
                 for path in stored:
-                    connection.execute("DELETE FROM logs WHERE path = ?", path)
-                    connection.execute("DELETE FROM lines WHERE path = ?", path)
+                    connection.execute("DELETE FROM logs WHERE path = ?", (path,))
+                    connection.execute("DELETE FROM lines WHERE path = ?", (path,))
                 rows = [(entry.path, entry.stamp, sums) for entry, sums, *_ in fresh]
                 connection.executemany("INSERT OR REPLACE INTO logs VALUES (?, ?, ?)", rows)
                 lines = [(entry.path, *kept) for entry, _, *kept in fresh]
