@@ -61,10 +61,9 @@ def main() -> int:
 def _load(side: Side, options: argparse.Namespace) -> bool:
     """Whether every request was answered with 200, is in a log, and 95 in 100 were answered in time."""
     seconds, clients, rate = options.seconds, options.clients, options.rate
-    processes = str(options.processes)
     with (
         InstantModel() as model,
-        _served(side, model, "--processes", processes, scripted=not options.library) as (port, root),
+        _served(side, model, options.processes, scripted=not options.library) as (port, root),
     ):
         _warm(side, port)
         before = _lines(root)
@@ -136,18 +135,21 @@ def _ask(connection: http.client.HTTPConnection, side: Side, agent: str) -> int:
 
 
 @contextlib.contextmanager
-def _served(side: Side, model: InstantModel, *more: str, scripted: bool = False) -> Iterator[tuple[int, Path]]:
+def _served(
+    side: Side, model: InstantModel, processes: int = 1, *, scripted: bool = False
+) -> Iterator[tuple[int, Path]]:
     """A server of a vault with six small agents: its port, and the vault."""
     with tempfile.TemporaryDirectory(prefix="serving-") as folder:
         root = generate(Path(folder) / "vault", 60, agents=AGENTS, version=2 if side.name == "ours" else 1)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        whom = ("--port", str(port)) if side.name == "ours" else ("--all", "--port", str(port), "--allow-no-auth")
+        ours = ("--port", str(port), "--processes", str(processes))
+        whom = ours if side.name == "ours" else ("--all", "--port", str(port), "--allow-no-auth")
         environment = side.environment(root, Path(folder), OPENAI_BASE_URL=model.url, OPENAI_API_KEY="none")
-        line = [*side.command, "serve", *whom, *more]
+        line = [*side.command, "serve", *whom]
         if scripted:
-            line = [*side.python, str(Path(__file__).with_name("scripted_server.py")), str(port), more[-1]]
+            line = [*side.python, str(Path(__file__).with_name("scripted_server.py")), str(port), str(processes)]
         server = subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             _wait_for(port, server)

@@ -4,7 +4,6 @@ The database is derived: it is made anew where it is gone or damaged, and held i
 """
 
 import datetime
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
+from atomic_agents.core.change import revision
 from atomic_agents.core.store import Entry
 from atomic_agents.core.values import Problem, Usd, parse_date
 from atomic_agents.memory.database import Database
@@ -156,7 +156,7 @@ class Kept:
                 stamp, sums = stored.pop(entry.path, ("", ""))
                 if stamp != entry.stamp:
                     blob = self._workspace.store.read(entry.path)
-                    earlier = _earlier(sums, *(self._lines_of(entry.path) or ("[]", "[]")))
+                    earlier = _earlier(sums, *self._lines_of(entry.path)) if sums else _Reading()
                     sums, newest, failed = _read_on(earlier, entry.path, blob.data if blob else b"")
                     fresh.append((entry, sums, newest, failed))
                 known[entry.path] = sums
@@ -173,11 +173,11 @@ class Kept:
 
     def _load(self, path: str, what: str) -> Sequence[tuple[int, Mapping[str, object]]]:
         row = self._database.attempt(lambda: self._lines_of(path))
-        return [(number, facts) for number, facts in json.loads(row[what != "newest"])] if row else []
+        return [(number, facts) for number, facts in json.loads(row[what != "newest"])]
 
-    def _lines_of(self, path: str) -> tuple[str, str] | None:
+    def _lines_of(self, path: str) -> tuple[str, str]:
         rows = self._database.rows("SELECT newest, failed FROM lines WHERE path = ?", path)
-        return (rows[0][0], rows[0][1]) if rows else None
+        return (rows[0][0], rows[0][1]) if rows else ("[]", "[]")
 
 
 @dataclass(slots=True)
@@ -236,9 +236,7 @@ class _Reading:
 
 
 def _earlier(sums: str, newest: str, failed: str) -> _Reading:
-    """What `_Reading.kept` gave, "" where nothing is known."""
-    if not sums:
-        return _Reading()
+    """What `_Reading.kept` gave, as it was."""
     known = json.loads(sums)
     counts = {
         (day, model, trigger): _Counts(runs, taken, given, Decimal(cost), broken)
@@ -251,7 +249,7 @@ def _earlier(sums: str, newest: str, failed: str) -> _Reading:
 def _read_on(earlier: _Reading, path: str, data: bytes) -> tuple[str, str, str]:
     """A log that was read before, as `_Reading.kept`; what was read is not read again where it is the same still."""
     size = earlier.size
-    reading = earlier if 0 < size <= len(data) and _digest(data[:size]) == earlier.digest else _Reading()
+    reading = earlier if 0 < size <= len(data) and revision(data[:size]) == earlier.digest else _Reading()
     records = _scanned(data[reading.size :], reading.lines)
     if records is None:
         reading = _Reading()
@@ -260,14 +258,10 @@ def _read_on(earlier: _Reading, path: str, data: bytes) -> tuple[str, str, str]:
         reading.take(path, records)
         if data.endswith(b"\n"):  # a line that has no end is read again
             reading.lines += data.count(b"\n", reading.size)
-            reading.size, reading.digest = len(data), _digest(data)
+            reading.size, reading.digest = len(data), revision(data)
         else:
             reading.size = 0
     return reading.kept()
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def _scanned(data: bytes, before: int) -> list[tuple[int, Mapping[str, object], Problem | None]] | None:

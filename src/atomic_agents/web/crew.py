@@ -13,6 +13,9 @@ from atomic_agents.core.errors import AtomicAgentsError, InternalError, RunInter
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime.runner import Result
 
+STOPPING = 5.0
+"""Seconds that runs get to end once they are stopped."""
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -55,7 +58,7 @@ class Post:
             RunInterrupted: nobody waits for the answer.
         """
         if self._stopped.is_set():
-            raise RunInterrupted("nobody waits for the answer any more")
+            raise stopped()
 
     def hear(self, text: str) -> None:
         """Pass a piece of the answer on."""
@@ -72,6 +75,11 @@ class Post:
         """Wait before a model is asked again."""
         self._stopped.wait(seconds)
         self.check()
+
+
+def stopped() -> RunInterrupted:
+    """What ends a run that is stopped."""
+    return RunInterrupted("nobody waits for the answer any more")
 
 
 Work = Callable[[Workspace, Post], Result]

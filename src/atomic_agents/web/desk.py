@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
-from atomic_agents.core.errors import AtomicAgentsError, InternalError, RunInterrupted
+from atomic_agents.core.errors import AtomicAgentsError, InternalError
 from atomic_agents.operations import approvals, runs
 from atomic_agents.operations.approvals import Item
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime import transcript
 from atomic_agents.runtime.conversation import Talk
 from atomic_agents.runtime.runner import Order, Result
-from atomic_agents.web.crew import Crew, Ended, Piece, Post, Threads, Work, Workspaces
+from atomic_agents.web.crew import STOPPING, Crew, Ended, Piece, Post, Threads, Work, Workspaces, stopped
 from atomic_agents.web.limits import Limits
 from atomic_agents.web.metrics import Metrics
 from atomic_agents.web.processes import Processes
@@ -30,7 +30,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _REMEMBERED = 1000
-_STOPPING = 5.0  # seconds
 
 
 @dataclass
@@ -133,7 +132,7 @@ class Desk:
             hint = "ask again later, or start the server with --max-runs N"
             raise Refused(429, "too-many-runs", "too many runs at once", hint=hint, headers={"retry-after": "1"})
 
-    async def drain(self, seconds: float, stopping: float = _STOPPING) -> int:
+    async def drain(self, seconds: float, stopping: float = STOPPING) -> int:
         """Let runs end, at most `seconds`, then stop them, which gets `stopping` seconds; how many would not."""
         self.draining = True
         if self._tasks:
@@ -168,7 +167,7 @@ class Desk:
         async with self._turns.setdefault(going.agent, asyncio.Lock()):
             going.begun = True
             if going.stopped:
-                self._hear(going, Ended(error=RunInterrupted("nobody waits for the answer any more")))
+                self._hear(going, Ended(error=stopped()))
             else:
                 try:
                     self._crew.start(going.run_id, work, tell, streams=streams)

@@ -6,7 +6,6 @@ import multiprocessing
 import pickle
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection
@@ -14,11 +13,10 @@ from multiprocessing.process import BaseProcess
 
 from atomic_agents.core.errors import InternalError, RunInterrupted
 from atomic_agents.operations import children
-from atomic_agents.operations.workspace import Workspace
-from atomic_agents.web.crew import Ended, Piece, Tell, Threads, Work, Workspaces
+from atomic_agents.operations.children import Opener
+from atomic_agents.web.crew import STOPPING, Ended, Piece, Tell, Threads, Work, Workspaces
 
 _LEAVING = 1.0  # seconds that a process gets to end once its runs had theirs
-_STOPPING = 5.0  # seconds that runs get to end where the server is gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,7 @@ class _Stop:
 class _Hand:
     """One process; it belongs to the event loop's thread, and is begun anew where it has died."""
 
-    open_workspace: Callable[[], Workspace]
+    open_workspace: Opener
     going: dict[str, Tell] = field(default_factory=dict)
     _process: BaseProcess | None = None
     _pipe: Connection | None = None
@@ -104,7 +102,7 @@ class _Hand:
 class Processes:
     """Some processes, each run in the one that has least to do. To be made and used in the event loop's thread."""
 
-    def __init__(self, open_workspace: Callable[[], Workspace], count: int) -> None:
+    def __init__(self, open_workspace: Opener, count: int) -> None:
         self._hands = [_Hand(open_workspace) for _ in range(count)]
         for hand in self._hands:
             hand.begin()
@@ -128,7 +126,7 @@ class Processes:
             hand.join(until - time.monotonic())
 
 
-def _work(pipe: Connection, open_workspace: Callable[[], Workspace]) -> None:
+def _work(pipe: Connection, open_workspace: Opener) -> None:
     """What a process does until the server ends it, or is gone."""
     children.settle_in()
     workspaces, lock = Workspaces(open_workspace), threading.Lock()
@@ -141,7 +139,7 @@ def _work(pipe: Connection, open_workspace: Callable[[], Workspace]) -> None:
                 threads.start(order.run_id, order.work, tell, streams=order.streams)
             else:
                 threads.stop(order.run_id)
-    threads.end(_STOPPING)
+    threads.end(STOPPING)
     workspaces.close()
 
 
