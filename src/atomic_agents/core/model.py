@@ -68,12 +68,18 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back."""
+    """What came back.
+
+    `refusal` is what the provider says where it declined to answer; `reasoning` what the model thought, which is kept
+    in the record and never shown as the answer.
+    """
 
     text: str
     calls: tuple[ToolCall, ...] = ()
     usage: Usage = field(default_factory=Usage)
     finish: Finish = "stop"
+    refusal: str = ""
+    reasoning: str = ""
 
 
 class Model(Protocol):
