@@ -31,6 +31,7 @@ EXIT_CODES: Mapping[int, str] = {
     5: "busy, or somebody wrote in between; nothing was written",
     6: "the vault is newer than this package",
     7: "a provider or a credential",
+    8: "the model gave no whole answer: truncated, refused, empty or exhausted; what came is printed",
     130: "interrupted",
 }
 

@@ -5,6 +5,7 @@ import pytest
 
 from atomic_agents.budget import alerts
 from atomic_agents.budget.limits import Fund, Spent, judge
+from atomic_agents.core.ending import Ending
 from atomic_agents.vault.settings import CostGuardrails
 
 DAY = datetime.date(2026, 5, 1)
@@ -63,7 +64,10 @@ def test_a_cap_that_stops_a_run_is_told_and_other_reasons_are_not() -> None:
 
 def test_a_run_that_nobody_started_and_that_failed_is_told_once_a_day_and_error() -> None:
     def key(trigger: str, code: str = "provider-failed") -> list[str]:
-        return [alert.key for alert in alerts.of_failure("scout", trigger, DAY, code=code, message="no")]
+        return [
+            alert.key
+            for alert in alerts.of_failure("scout", trigger, DAY, ending=Ending.ERROR, code=code, message="no")
+        ]
 
     assert [key(trigger) for trigger in ("manual", "api", "skill", "")] == [[], [], [], []]
     assert key("cron") == key("launchd") == key("systemd") == key("schedule")

@@ -54,7 +54,7 @@ def test_turns_come_one_a_line_without_a_terminal(scout: Path, shell: Shell) -> 
         done = with_server(shell, server)("chat", "scout", "--conversation", "k", stdin="one\n\ntwo\n")
 
     assert (done.code, done.out) == (0, "answer 1\nanswer 2\n")
-    assert [line["status"] for line in log(scout)] == ["ok", "ok"]
+    assert [line["ending"] for line in log(scout)] == ["ok", "ok"]
     assert (scout / "conversations" / "k.md").read_text().count(" — asked\n") == 2
     assert done.err.endswith("  hint: atomic-agents chat scout --conversation k\n")
 
@@ -172,7 +172,7 @@ def test_a_failed_turn_is_told_and_the_next_one_is_answered(scout: Path, shell: 
         done = with_server(shell, server)("chat", "scout", "--conversation", "k", stdin="one\ntwo\n")
 
     assert (done.code, done.out) == (7, "yes\n")
-    assert [line["status"] for line in log(scout)] == ["error", "ok"]
+    assert [line["ending"] for line in log(scout)] == ["error", "ok"]
     assert (scout / "conversations" / "k.md").read_text().count(" — asked\n") == 1
 
 
@@ -313,7 +313,7 @@ def test_in_a_terminal_ctrl_c_stops_the_answer_and_ctrl_d_ends(scout: Path, shel
         os.close(terminal.master)
 
     assert (code, "Traceback" in terminal.shown) == (0, False)
-    assert [line["status"] for line in log(scout)] == ["interrupted", "ok"]
+    assert [line["ending"] for line in log(scout)] == ["interrupted", "ok"]
     text = (scout / "conversations" / "k.md").read_text()
     assert "Once upon a time Once" in text
     assert text.count(" — answered, interrupted\n") == 1

@@ -52,7 +52,7 @@ def test_the_answer_goes_to_stdout_and_the_rest_to_stderr(scout: Path, shell: Sh
     assert (done.code, done.out) == (0, "forty-two\n")
     assert done.err.startswith(f"scout: ok, {MODEL}, 12 tokens in, 3 out, $0.0000, ")
     (line,) = log(scout)
-    assert (line["status"], line["model"], line["trigger"]) == ("ok", "gpt-5-mini", "manual")
+    assert (line["ending"], line["model"], line["trigger"]) == ("ok", "gpt-5-mini", "manual")
 
 
 def test_json_says_the_same(scout: Path, shell: Shell) -> None:
@@ -124,7 +124,7 @@ def test_a_model_that_fails_leaves_one_log_line(scout: Path, shell: Shell) -> No
 
     assert (done.code, done.out) == (7, "")
     assert done.err.startswith("error: ")
-    assert [line["status"] for line in log(scout)] == ["error"]
+    assert [line["ending"] for line in log(scout)] == ["error"]
 
 
 def test_an_agent_that_is_not_there_is_an_error_with_the_nearest(scout: Path, shell: Shell) -> None:
@@ -178,5 +178,5 @@ def test_a_run_that_is_stopped_leaves_one_log_line(how: signal.Signals, scout: P
 
     assert (process.returncode, "Traceback" in out + err) == (130, False)
     assert "error: stopped by you\n" in err
-    assert [(line["status"], line["trigger"]) for line in log(scout)] == [("interrupted", "manual")]
+    assert [(line["ending"], line["trigger"]) for line in log(scout)] == [("interrupted", "manual")]
     assert list((shell.root / "_runs").glob("*")) == []

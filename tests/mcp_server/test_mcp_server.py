@@ -59,7 +59,7 @@ class House:
 
     def log(self, agent: str) -> list[str]:
         files = sorted((self.root / agent / "log").rglob("*.jsonl"))
-        return [json.loads(line)["status"] for file in files for line in file.read_text().splitlines()]
+        return [json.loads(line)["ending"] for file in files for line in file.read_text().splitlines()]
 
     def stdio(self, *arguments: str) -> Client:
         line = self.line(*arguments)

@@ -108,7 +108,7 @@ def test_a_scheduled_run_that_fails_is_told_once_a_day_and_one_that_a_person_sta
     for trigger in ("manual", "cron", "cron"):
         assert house.run(trigger=trigger).ending == "error"
 
-    assert house.texts() == ["caldwell: a run that cron started failed: the key is [redacted] and wrong"]
+    assert house.texts() == ["caldwell: a run that cron started ended as error: the key is [redacted] and wrong"]
     house.later(days=1)
     house.run(trigger="cron")
     assert len(house.texts()) == 2
@@ -117,10 +117,10 @@ def test_a_scheduled_run_that_fails_is_told_once_a_day_and_one_that_a_person_sta
 @pytest.mark.parametrize(
     ("documents", "name", "error", "text"),
     [
-        ({}, "colwell", AgentMissing, "colwell: a run that cron started failed: there is no agent colwell"),
+        ({}, "colwell", AgentMissing, "colwell: a run that cron started ended as error: there is no agent colwell"),
         (
             {"caldwell__model.md": "---\nschema_version: 2\nmodle: x\n---\n"}, "caldwell", SettingsInvalid,
-            "caldwell: a run that cron started failed: caldwell/model.md:3: modle is not a setting",
+            "caldwell: a run that cron started ended as error: caldwell/model.md:3: modle is not a setting",
         ),
     ],
 )  # fmt: skip
@@ -147,7 +147,9 @@ def test_a_scheduled_run_whose_process_died_is_told_by_the_next_run_whoever_clos
     house.run()
     house.run()
 
-    assert house.texts() == ["caldwell: a run that cron started failed: the process died before the run ended"]
+    assert house.texts() == [
+        "caldwell: a run that cron started ended as crashed: the process died before the run ended"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -228,7 +230,7 @@ def test_what_a_policy_with_a_mistake_keeps_from_being_sent_is_sent_when_it_is_m
     house.run()
 
     assert house.texts() == [
-        "caldwell: a run that cron started failed: policy.md:4: alerts.webhok is not a setting",
+        "caldwell: a run that cron started ended as error: policy.md:4: alerts.webhok is not a setting",
     ]
 
 

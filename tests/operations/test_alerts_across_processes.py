@@ -93,5 +93,5 @@ def test_a_run_that_fails_says_so_to_a_webhook_and_its_exit_code_stays(failing: 
     ((path, _, body),) = heard.requests
     found = json.loads(body)
     assert (codes, path) == ([7, 7], "/x")
-    assert found["text"].startswith("scout: a run that cron started failed: openai:gpt-5-mini needs a key")
+    assert found["text"].startswith("scout: a run that cron started ended as error: openai:gpt-5-mini needs a key")
     assert found["facts"]["code"] == "credential-missing"

@@ -88,7 +88,7 @@ def test_a_driver_that_is_killed_at_any_step_neither_loses_a_time_nor_fires_it_t
         drive_until(shell, 0)
 
         (line,) = log(shell.root)[before:]
-        assert line["status"] in ("ok", "crashed"), number
+        assert line["ending"] in ("ok", "crashed"), number
         assert state(shell.root)["claim"] is None
         if killed == 0:
             break

@@ -155,7 +155,7 @@ def test_nothing_is_asked_where_no_document_has_changed(house: House) -> None:
 
 @pytest.mark.parametrize(
     ("code", "outcome", "alerts"),
-    [(0, "ok", []), (1, "nothing-to-do", []), (2, "failed", ["run-failed:caldwell:2026-11-23:condition-failed"])],
+    [(0, "ok", []), (1, "nothing-to-do", []), (2, "error", ["run-failed:caldwell:2026-11-23:condition-failed"])],
 )
 def test_a_command_decides_whether_there_is_anything_to_do(
     code: int, outcome: str, alerts: list[str], house: House
@@ -172,7 +172,7 @@ def test_a_command_that_is_not_there_is_told_and_not_taken_for_nothing_to_do(hou
 
     (found,) = house.fire(days=1)
 
-    assert (found.outcome, found.why) == ("failed", "no-such-program: No such file or directory")
+    assert (found.outcome, found.why) == ("error", "no-such-program: No such file or directory")
     assert house.fire() == []
 
 
@@ -193,7 +193,7 @@ def test_a_run_that_cannot_begin_is_settled_and_told(house: House) -> None:
 
     (found,) = house.fire(days=1)
 
-    assert (found.outcome, house.alerts()) == ("failed", ["run-failed:caldwell:2026-11-23:settings-invalid"])
+    assert (found.outcome, house.alerts()) == ("error", ["run-failed:caldwell:2026-11-23:settings-invalid"])
 
 
 def test_a_document_with_errors_is_told_once_a_day_and_keeps_no_other_waiting(house: House) -> None:
@@ -250,7 +250,7 @@ def test_a_time_whose_run_had_begun_is_never_fired_again(house: House) -> None:
     (found,) = house.fire(hours=20)
 
     assert (found.outcome, found.run_id) == ("crashed", taken.run_id)
-    assert [line["status"] for line in house.log()] == ["crashed"]
+    assert [line["ending"] for line in house.log()] == ["crashed"]
 
 
 def test_a_time_that_kills_every_driver_is_given_up(house: House) -> None:

@@ -275,7 +275,7 @@ def test_following_tells_each_event_once_as_it_happens(store: MemoryStore) -> No
         run(opened, "go")
         yield
         slow.record("answered", NOON, cost="0")
-        end = slow.closing(NOON, {"ts": NOON.isoformat(), "status": "ok"})
+        end = slow.closing(NOON, {"ts": NOON.isoformat(), "status": "ok", "ending": "ok"})
         store.apply(ChangeSet("end", end))
         yield
 

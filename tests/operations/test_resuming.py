@@ -120,7 +120,7 @@ def test_a_run_that_went_on_and_was_cut_off_is_gone_on_with_in_turn(house: House
 
     assert (first.ending, second.ending, second.resumed_from) == ("error", "ok", first.run_id)
     assert len(house.requests) == 1
-    assert [line["status"] for line in house.log] == ["crashed", "error", "ok"]
+    assert [line["ending"] for line in house.log] == ["crashed", "error", "ok"]
 
 
 def test_what_ended_well_is_not_gone_on_with(house: House) -> None:

@@ -22,6 +22,7 @@ from atomic_agents import config
 from atomic_agents.bootstrap import open_workspace
 from atomic_agents.budget import alerts, deliveries
 from atomic_agents.core.change import ChangeSet
+from atomic_agents.core.ending import Ending
 from atomic_agents.operations import jobs
 from atomic_agents.operations.working import Worker
 from atomic_agents.stores.files import FolderStore
@@ -160,7 +161,7 @@ def test_wherever_workers_are_killed_each_time_is_fired_once_or_counted_as_misse
     states = [json.loads((shell.root / f"_schedules/agent{at}/hourly.json").read_text()) for at in range(2)]
     assert last[-1].code == 0, last
     assert set(fired.values()) == {1}
-    assert {line["status"] for line in lines} <= {"ok", "crashed"}
+    assert {line["ending"] for line in lines} <= {"ok", "crashed"}
     assert len(lines) + sum(state["missed"] for state in states) == 2 * hours
     assert [state["claim"] for state in states] == [None, None]
 
@@ -306,7 +307,7 @@ def test_a_run_that_is_under_way_gets_its_time_and_is_then_recorded_as_interrupt
 
     (line,) = log(root)
     state = json.loads((root / "_schedules/caldwell/hourly.json").read_text())
-    assert (code, line["status"]) == (0, outcome)
+    assert (code, line["ending"]) == (0, outcome)
     assert (state["claim"], state["last"]["outcome"]) == (None, outcome)
     assert list((root / "_runs").iterdir()) == []
 
@@ -347,7 +348,9 @@ def test_an_alert_that_nobody_has_sent_is_sent_by_the_next_worker_once(tmp_path:
     add_agent(store)
     (tmp_path / "vault/policy.md").write_text(policy)
     workspace = scripted_workspace(store, [], root=tmp_path / "vault")
-    (alert,) = alerts.of_failure("caldwell", "cron", NOON.date(), code="crashed", message="it died", run_id="run-1")
+    (alert,) = alerts.of_failure(
+        "caldwell", "cron", NOON.date(), ending=Ending.CRASHED, code="crashed", message="it died", run_id="run-1"
+    )
     store.apply(ChangeSet("raised", (deliveries.append(deliveries.line_of(alert, NOON), NOON),)))
 
     first = [event.kind for event in jobs.send(workspace, "")]

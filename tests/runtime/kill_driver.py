@@ -168,7 +168,7 @@ class Attempt:
 
     def _is_cut_off(self) -> bool:
         lines = self.looks[-1]["log"]
-        return bool(lines) and lines[-1]["status"] == "crashed"
+        return bool(lines) and lines[-1]["ending"] == "crashed"
 
 
 def moments(last: int, most: int) -> Iterable[int]:

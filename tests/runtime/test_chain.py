@@ -22,7 +22,7 @@ def written(events: int = 4) -> tuple[list[str], str]:
     transcript.record("started", NOON, agent="caldwell", work_item="go")
     for number in range(events):
         transcript.record("asking", NOON, iteration=number)
-    record = {"ts": NOON.isoformat(), "run_id": RUN, "status": "ok", "cost_usd": 0.5}
+    record = {"ts": NOON.isoformat(), "run_id": RUN, "status": "ok", "ending": "ok", "cost_usd": 0.5}
     changes = transcript.closing(NOON, record)
     data, line = getattr(changes[0], "data", b""), getattr(changes[2], "line", "")
     return data.decode().splitlines(), json.loads(line)["transcript_hash"]

@@ -72,7 +72,7 @@ def test_a_run_whose_process_died_is_charged_what_it_paid_and_the_most_of_what_w
     assert workspace(store).close_crashed_runs() == [RUN]
 
     (line,) = lines(store)
-    assert (line["status"], Decimal(str(line.get("cost_usd", 0)))) == ("crashed", Decimal(cost))
+    assert (line["ending"], Decimal(str(line.get("cost_usd", 0)))) == ("crashed", Decimal(cost))
     assert (line["run_id"], line["trigger"], line["critical"]) == (RUN, "cron", True)
     assert line["error"] == "the process died before the run ended"
     assert [event["event"] for event in lines(store, f"caldwell/runs/2026-11/{RUN}.jsonl")] == [
@@ -158,7 +158,7 @@ def test_what_a_run_spent_that_died_while_another_waited_counts_for_the_other() 
         result = other.result(10)
 
     assert (result.ending, "$0.9000 is spent" in result.reason) == ("skipped", True)
-    assert [line["status"] for line in lines(store, "caldwell/log/2026-11/2026-11-22.jsonl")] == ["crashed", "skipped"]
+    assert [line["ending"] for line in lines(store, "caldwell/log/2026-11/2026-11-22.jsonl")] == ["crashed", "skipped"]
 
 
 def test_one_run_that_cannot_be_closed_does_not_keep_the_others_open(store: MemoryStore) -> None:
@@ -175,7 +175,7 @@ def test_a_line_can_hold_what_is_no_text(store: MemoryStore) -> None:
     written = Transcript(store, "caldwell", RUN, [])
     written.record("started", NOON, agent="caldwell", work_item="half \ud800", cost=Decimal("0.1"))
 
-    record = transcript.run_record(RUN, "caldwell", NOON, {}) | {"status": "ok"}
+    record = transcript.run_record(RUN, "caldwell", NOON, {}) | {"status": "ok", "ending": "ok"}
     store.apply(ChangeSet("end", written.closing(NOON, record)))
 
     kept = lines(store, f"caldwell/runs/2026-11/{RUN}.jsonl")

@@ -45,14 +45,14 @@ def test_what_a_killed_dream_cost_is_counted_once(attempts: list[dict[str, Any]]
         assert {line["primitive"] for line in attempt["log"]} <= {"dream"}, attempt
         assert (attempt["again"], attempt["open"]) == (0, 0), attempt
         assert attempt["transcripts"] == len(attempt["log"]), attempt
-        crashed = [line for line in attempt["log"] if line["status"] == "crashed" and line["cost_usd"] > COST]
+        crashed = [line for line in attempt["log"] if line["ending"] == "crashed" and line["cost_usd"] > COST]
         assert spent >= COST * attempt["answers"] - 1e-9, attempt  # a quote where an answer never came to count
         assert spent == pytest.approx(COST * attempt["answers"]) or len(crashed) == 1, attempt
 
 
 def test_what_an_answer_decides_is_kept_with_its_log_line(attempts: list[dict[str, Any]]) -> None:
     for attempt in of(attempts, "have"):
-        understood = [line["status"] for line in attempt["log"]] == ["ok", "ok"]
+        understood = [line["ending"] for line in attempt["log"]] == ["ok", "ok"]
 
         assert attempt["dreams"] == ([["open", "open"]] if understood else []), attempt
         assert attempt["problems"] == 0, attempt

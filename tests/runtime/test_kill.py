@@ -39,7 +39,7 @@ def looks(attempts: list[Attempt]) -> list[Look]:
 
 
 def statuses(look: Look) -> list[str]:
-    return [line["status"] for line in look["log"]]
+    return [line["ending"] for line in look["log"]]
 
 
 def ended(look: Look) -> bool:

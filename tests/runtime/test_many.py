@@ -103,7 +103,7 @@ def test_processes_that_race_for_one_cap_spend_all_of_it_and_never_pass_it(
 
     assert race.codes == [0] * processes
     assert len({line["run_id"] for line in race.log}) == len(race.log) == processes * RUNS
-    assert sorted(line["status"] for line in race.log) == race.endings
+    assert sorted(line["ending"] for line in race.log) == race.endings
     assert (race.spent, race.endings.count("ok")) == (most * COST, most)
     assert race.endings.count("skipped") == processes * RUNS - most
     assert at_once.most == 1

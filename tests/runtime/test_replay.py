@@ -112,7 +112,7 @@ def test_the_key_of_a_run_that_died_is_free(store: MemoryStore) -> None:
     blob = store.read("caldwell/log/2026-11/2026-11-21.jsonl")
     assert blob is not None
     crashed = json.loads(blob.data)
-    assert (crashed["status"], crashed["idempotency_key"]) == ("crashed", "k")
+    assert (crashed["ending"], crashed["idempotency_key"]) == ("crashed", "k")
 
 
 @pytest.mark.parametrize("kept", ["", "{", "[]", '{"run_id": 1}', "[" * 100_000])

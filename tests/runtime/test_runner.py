@@ -83,7 +83,7 @@ def test_a_run_leaves_an_answer_a_log_line_a_transcript_and_a_journal_entry(hous
     assert (result.text, result.ending, result.failure) == ("All is well.", "ok", None)
     (line,) = house.log()
     assert line["run_id"] == result.run_id
-    assert (line["status"], line["input_tokens"], line["output_tokens"]) == ("ok", 100, 20)
+    assert (line["ending"], line["input_tokens"], line["output_tokens"]) == ("ok", 100, 20)
     assert result.transcript == f"caldwell/runs/2026-11/{result.run_id}.jsonl"
     assert house.events(result) == ["started", "asking", "answered", "closed"]
     assert "Asked: what is up?\n\nAll is well." in house.read(JOURNAL)
@@ -142,7 +142,7 @@ def test_whatever_ends_a_run_there_is_one_log_line(house: House, script: Script,
     assert result.ending == ending
     assert (result.failure.code if result.failure else None) == code
     (line,) = house.log()
-    assert line["status"] == ending
+    assert line["ending"] == ending
     assert line.get("error", "").partition(":")[0] == (code or "")
     assert house.events(result)[-1] == "closed"
     assert len(re.findall("<!-- run-", house.read(JOURNAL))) == 1
@@ -199,7 +199,7 @@ def test_a_skipped_run_asks_nothing_and_is_logged(house: House) -> None:
 
     assert (result.ending, result.failure and result.failure.exit_status) == ("skipped", 3)
     (line,) = house.log()
-    assert (line["status"], line["skip_reason"]) == ("skipped", result.reason)
+    assert (line["ending"], line["skip_reason"]) == ("skipped", result.reason)
     assert house.model.requests == []
     assert not (house.root / JOURNAL).exists()
 
@@ -263,7 +263,7 @@ def test_ctrl_c_in_a_tool_stops_the_run_and_keeps_its_line(house: House, monkeyp
     result = run(workspace, "hello")
 
     assert (result.ending, result.text) == ("interrupted", "Let me look.")
-    assert [line["status"] for line in house.log()] == ["interrupted"]
+    assert [line["ending"] for line in house.log()] == ["interrupted"]
 
 
 def test_a_long_result_is_cut_and_says_so(house: House) -> None:
@@ -315,7 +315,10 @@ def test_a_capture_alone_is_no_answer_and_the_model_is_told_what_became_of_it(ho
     result = house.run([block(), "I have noted that."])
 
     assert result.text == "I have noted that."
-    assert house.model.requests[1].messages[-1].text == "remembered as user_tea.md\nNow answer in words."
+    assert (
+        house.model.requests[1].messages[-1].text
+        == "remembered as user_tea.md\nThat answer had no words for the user. Answer in words."
+    )
 
 
 @pytest.mark.parametrize(
@@ -437,7 +440,7 @@ def test_a_run_that_could_not_be_closed_is_closed_by_the_next_start(house: House
     closed = house.workspace([]).close_crashed_runs()
 
     assert closed == [result.run_id]
-    assert [line["status"] for line in house.log()] == ["crashed"]
+    assert [line["ending"] for line in house.log()] == ["crashed"]
     assert not list((house.root / "_runs").iterdir())
 
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from atomic_agents.core.ending import Ending
 from atomic_agents.core.errors import InternalError, ProviderFailed, RunInterrupted
 from atomic_agents.core.model import Answer, Message, ToolCall, ToolSpec, Usage
 from atomic_agents.runtime import turn
@@ -140,14 +141,16 @@ def test_an_answer_that_is_only_a_capture_goes_back_to_the_model() -> None:
     state, effects = play(Reserved(), CAPTURE_ONLY)
 
     assert isinstance(effects[-1], Reserve)
-    assert state.messages[-1] == Message("user", "remembered as user_x.md\nNow answer in words.")
+    assert state.messages[-1] == Message(
+        "user", "remembered as user_x.md\nThat answer had no words for the user. Answer in words."
+    )
 
 
 def test_a_capture_after_tools_is_no_answer_though_something_was_said_before_them() -> None:
     state, effects = play(Reserved(), said("let me look", CALL), Called((RESULT,)), Reserved(), CAPTURE_ONLY)
 
     assert isinstance(effects[-1], Reserve)
-    assert state.messages[-1].text.endswith("Now answer in words.")
+    assert state.messages[-1].text.endswith("That answer had no words for the user. Answer in words.")
 
 
 def test_a_refused_capture_may_be_mended_without_repeating_the_answer() -> None:
@@ -182,13 +185,52 @@ def test_a_last_turn_that_only_captures_is_followed_by_one_for_the_answer() -> N
     assert again.iterations == 2
 
 
-def test_a_model_that_says_nothing_is_not_asked_for_ever() -> None:
-    silent = [event for _ in range(turn.MOST_URGES + 1) for event in (Reserved(), said())]
-
-    state, effects = play(*silent)
+def test_a_model_that_says_nothing_is_asked_once_more_and_no_further() -> None:
+    state, effects = play(Reserved(), said(), Reserved(), said())
 
     assert effects[-1] == Close()
-    assert state.iterations == turn.MOST_URGES + 1
+    assert (state.iterations, state.ending, state.reason) == (2, Ending.EMPTY, "the model said nothing")
+
+
+@pytest.mark.parametrize(
+    ("answer", "ending", "reason"),
+    [
+        (Answer("", finish="refused"), "refused", "the provider's filter stopped the answer"),
+        (Answer("", finish="stop", refusal="I will\nnot."), "refused", "the model declined to answer: I will not."),
+        (Answer("The first", finish="refused", refusal="no"), "refused", "the model declined to answer: no"),
+        (Answer("The first half", finish="length"), "truncated", "max_output_tokens is 4,000"),
+        (Answer("", reasoning="hm", finish="length"), "truncated", "max_output_tokens is 4,000"),
+        (Answer("", (CALL,), finish="length"), "truncated", "max_output_tokens is 4,000"),
+        (Answer("", (CALL,), finish="refused"), "refused", "the provider's filter stopped the answer"),
+    ],
+)
+def test_an_answer_that_the_provider_says_is_not_whole_is_never_asked_again(
+    answer: Answer, ending: str, reason: str
+) -> None:
+    state, effects = play(Reserved(), Answered(answer, Decimal("0.25"), answer.text))
+
+    assert (effects[-1], state.ending, state.iterations, state.text) == (Close(), ending, 1, answer.text)
+    assert state.failure is not None
+    assert reason in state.failure.message
+    assert state.failure.exit_status == Ending(ending).exit_status == 8
+
+
+def test_a_model_that_only_thinks_is_said_to_have_thought() -> None:
+    thought = Answered(Answer("", reasoning="Hm."), Decimal("0.25"), "")
+
+    state, _ = play(Reserved(), thought, Reserved(), thought)
+
+    assert (state.ending, state.reason) == (Ending.EMPTY, "the model thought and gave no answer")
+
+
+@pytest.mark.parametrize("words", ["", "Let me look once more."])
+def test_a_model_that_never_stops_calling_tools_has_used_its_rounds(words: str) -> None:
+    rounds = [event for _ in range(7) for event in (Reserved(), said("", CALL), Called((RESULT,)))]
+
+    state, effects = play(*rounds, Reserved(), said(words, CALL))
+
+    assert (effects[-1], state.ending, state.iterations, state.text) == (Close(), Ending.EXHAUSTED, 8, words)
+    assert state.reason == "the model used all 8 rounds for tools and gave no answer"
 
 
 def test_a_call_where_no_tool_was_offered_is_not_left_without_an_answer_before_the_next_request() -> None:

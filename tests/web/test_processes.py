@@ -68,7 +68,7 @@ def test_a_process_that_is_killed_ends_its_runs_and_the_server_goes_on(tmp_path:
             message = broken.result().json()["error"]["message"]
         again = [post(door, agent, "hi").status_code for agent in ("ada", "bo", "cy", "di")]
         after = working(door)
-        logs = [[line["status"] for line in door.log(agent)] for agent in ("ada", "bo")]
+        logs = [[line["ending"] for line in door.log(agent)] for agent in ("ada", "bo")]
 
     assert (began, len(before), len(after), len({*before, *after})) == (True, 2, 2, 3)
     assert "the process that ran it ended with -9" in message
@@ -85,7 +85,7 @@ def test_no_process_outlives_its_server(tmp_path: Path) -> None:
             door.process.kill()
             asked.exception()
         gone = until(lambda: not any(map(is_there, there)))
-        statuses = [line["status"] for line in door.log("ada")]
+        statuses = [line["ending"] for line in door.log("ada")]
 
     assert (len(there), gone, statuses) == (2, True, ["interrupted"])
 

@@ -92,7 +92,7 @@ def test_a_client_that_goes_away_ends_its_run_with_one_log_line(door: Door) -> N
         time.sleep(0.05)
 
     lines = door.log("cy")[before:]
-    assert [line["status"] for line in lines] == ["interrupted"]
+    assert [line["ending"] for line in lines] == ["interrupted"]
 
 
 def test_a_run_is_submitted_and_fetched(door: Door) -> None:
@@ -217,4 +217,4 @@ def test_told_to_end_it_lets_a_run_end(door: Door) -> None:
         answer = asked.result()
 
     assert (code, answer.status_code) == (0, 200)
-    assert [line["status"] for line in door.log("ed")[before:]] == ["ok"]
+    assert [line["ending"] for line in door.log("ed")[before:]] == ["ok"]

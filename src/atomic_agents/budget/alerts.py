@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from atomic_agents.budget.limits import Cap, Fund, Verdict, reached
+from atomic_agents.core.ending import Ending
 from atomic_agents.core.values import Usd
 
 Whose = Literal["agent", "vault"]
@@ -48,12 +49,12 @@ def of_refusal(agent: str, verdict: Verdict, today: datetime.date) -> Iterator[A
 
 
 def of_failure(
-    agent: str, trigger: str, today: datetime.date, *, code: str, message: str, run_id: str = ""
+    agent: str, trigger: str, today: datetime.date, *, ending: Ending, code: str, message: str, run_id: str = ""
 ) -> Iterator[Alert]:
-    """That a run has failed; nothing where a person has started it, who knows."""
+    """That a run gave no whole answer; nothing where a person has started it, who knows."""
     if trigger in SCHEDULED:
-        facts = {"run_id": run_id, "trigger": trigger, "code": code, "message": message}
-        words = f"a run that {trigger} started failed: {message}"
+        facts = {"run_id": run_id, "trigger": trigger, "ending": ending, "code": code, "message": message}
+        words = f"a run that {trigger} started ended as {ending}: {message}"
         yield Alert(f"run-failed:{agent}:{today}:{code}", "run-failed", agent, words, facts=facts)
 
 

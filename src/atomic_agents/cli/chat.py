@@ -14,6 +14,7 @@ import click
 from atomic_agents.cli import render
 from atomic_agents.cli.options import common, workspace
 from atomic_agents.cli.run import usd
+from atomic_agents.core.ending import Ending
 from atomic_agents.core.errors import ApprovalNeeded, AtomicAgentsError, DocumentMissing, RunInterrupted
 from atomic_agents.core.values import Usd
 from atomic_agents.guard import questions
@@ -197,7 +198,7 @@ class _Chat:
             self._notice(warning)
         for outcome in result.captures:
             render.talk(outcome.message)
-        if result.ending == "interrupted":
+        if result.ending is Ending.INTERRUPTED:
             self._stopped(answering=True)
         elif result.failure is not None:
             self._failed(result.failure)

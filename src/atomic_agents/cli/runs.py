@@ -28,7 +28,7 @@ def runs_command(ctx: click.Context) -> None:
 @click.argument("agent", required=False, default="")
 @click.option("--since", metavar="DAY", help="From a day on: 2026-11-17, yesterday, monday.")
 @click.option(
-    "--status", metavar="STATUS", default="", help="Only those that ended so: ok, error, skipped, crashed, open."
+    "--status", metavar="STATUS", default="", help="Only runs that ended so (ok, truncated, refused, …), or open."
 )
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most.")
 @json_option

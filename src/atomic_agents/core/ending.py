@@ -44,11 +44,6 @@ class Ending(StrEnum):
         return _LOG_STATUS.get(self, "error")
 
     @property
-    def whole(self) -> bool:
-        """Whether the answer is complete: only such an answer is kept under its idempotency key."""
-        return self is Ending.OK
-
-    @property
     def unanswered(self) -> bool:
         """Whether the model was asked and gave no whole answer, without any error."""
         return self in _UNANSWERED
@@ -73,17 +68,6 @@ _EXIT_STATUS: Mapping[Ending, int] = {
 _LOG_STATUS: Mapping[Ending, LogStatus] = {
     Ending.OK: "ok",
     Ending.SKIPPED: "skipped",
-    Ending.WAITING: "skipped",
+    Ending.WAITING: "ok",
     Ending.CONTINUED: "ok",
 }
-
-
-def ending_of(line: Mapping[str, object]) -> Ending | None:
-    """The ending that a log line states, or that its published status stands for; None where that is neither."""
-    for word in (line.get("ending"), line.get("status")):
-        if isinstance(word, str) and word in _WORDS:
-            return Ending(word)
-    return None
-
-
-_WORDS = frozenset(Ending)

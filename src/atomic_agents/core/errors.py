@@ -21,6 +21,11 @@ AtomicAgentsError
 ├── ProviderFailed             the model's side said no
 │   ├── CredentialMissing      no key for the model
 │   └── ModelUnknown           no provider knows the id
+├── AnswerIncomplete           the model gave no whole answer
+│   ├── AnswerTruncated        cut at its maximum length
+│   ├── AnswerRefused          the model or its provider declined
+│   ├── AnswerEmpty            nothing was said
+│   └── RoundsExhausted        every round went into tools
 ├── KeysFailed                 a place where keys are kept cannot be used
 ├── ServiceFailed              a service did not come up, and was put back
 ├── ApprovalNeeded             a run waits for the operator
@@ -232,6 +237,53 @@ class ModelUnknown(ProviderFailed):
     """
 
     code = "model-unknown"
+
+
+class AnswerIncomplete(AtomicAgentsError):
+    """The model gave no whole answer; the text that came is shown, and its idempotency key stays free.
+
+    `atomic-agents runs show RUN` shows each request and reply.
+    """
+
+    code = "answer-incomplete"
+    exit_status = 8
+
+
+class AnswerTruncated(AnswerIncomplete):
+    """The answer was cut at its maximum length.
+
+    Raise `max_output_tokens` in the agent's `model.md`, or ask for less at once.
+    """
+
+    code = "answer-truncated"
+
+
+class AnswerRefused(AnswerIncomplete):
+    """The model or its provider declined to answer; it is not asked again.
+
+    The message has the provider's own words where it gave any. Rephrase the work item, or use another model:
+    `atomic-agents models list`.
+    """
+
+    code = "answer-refused"
+
+
+class AnswerEmpty(AnswerIncomplete):
+    """The model said nothing, also when it was asked once more.
+
+    Run it again, or use another model: `atomic-agents models list`.
+    """
+
+    code = "answer-empty"
+
+
+class RoundsExhausted(AnswerIncomplete):
+    """The model used every round for tools and never answered.
+
+    `atomic-agents runs show RUN` shows what it called; ask for less at once, or use another model.
+    """
+
+    code = "rounds-exhausted"
 
 
 class KeysFailed(AtomicAgentsError):

@@ -32,7 +32,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Last:
-    """What came of the last time: an ending of a run, `failed`, `missed` or `nothing-to-do`, and why."""
+    """What came of the last time: an ending of a run, `missed` or `nothing-to-do`, and why."""
 
     scheduled_for: datetime.datetime
     at: datetime.datetime

@@ -149,7 +149,7 @@ def _last_status(workspace: Workspace, path: str) -> str:
     """How the last run in a log ended."""
     blob = workspace.store.read(path)
     lines = [line.record for line in log.read(path, blob.data)] if blob else []
-    return str(lines[-1].get("status") or "") if lines and lines[-1] else ""
+    return log.ending(lines[-1]) if lines else ""
 
 
 def _count(workspace: Workspace, folder: str) -> int:

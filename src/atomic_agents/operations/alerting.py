@@ -13,6 +13,7 @@ from atomic_agents.budget.alerts import Alert
 from atomic_agents.budget.deliveries import Delivery, History
 from atomic_agents.core.change import ABSENT, ChangeSet, Put
 from atomic_agents.core.channel import Channel, Message
+from atomic_agents.core.ending import Ending
 from atomic_agents.core.errors import AgentMissing, ApprovalNeeded, AtomicAgentsError
 from atomic_agents.guard.secrets import redact, redacted
 from atomic_agents.operations.sending import Mailing, Outcome, send
@@ -63,7 +64,8 @@ class Watch:
             self.raised += alerts.of_request(self.result.agent, self.result.run_id, ids, failure.message)
         elif failure is not None and not stopped and not isinstance(failure, ApprovalNeeded):
             self.raised += alerts.of_failure(
-                self.agent.strip("/"), self.trigger, self.workspace.clock().date(), code=failure.code,
+                self.agent.strip("/"), self.trigger, self.workspace.clock().date(),
+                ending=self.result.ending if self.result else Ending.ERROR, code=failure.code,
                 message=failure.message, run_id=self.result.run_id if self.result else "",
             )  # fmt: skip
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Generic, TypeVar
 
 from atomic_agents.core.change import Change
+from atomic_agents.core.ending import Ending
 from atomic_agents.core.errors import AtomicAgentsError, ProviderFailed
 from atomic_agents.core.model import Message, Request
 from atomic_agents.core.values import Usd
@@ -142,7 +143,7 @@ class _Listening(Generic[Found]):
 
     def changes(self, state: RunState, record: Mapping[str, object]) -> Sequence[Change]:
         """What the vault gets of the answer; nothing where it is wrong."""
-        if state.ending != "ok":
+        if state.ending is not Ending.OK:
             return ()
         try:
             self.found = self.understand(state.text, self.attempt)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 
+from atomic_agents.core.ending import Ending
 from atomic_agents.core.errors import DocumentMissing
 from atomic_agents.core.values import Problem
 from atomic_agents.operations import record
@@ -14,7 +15,7 @@ from atomic_agents.runtime import record as reading
 from atomic_agents.runtime.chain import Verdict
 from atomic_agents.vault import layout, log
 
-_PROVEN = ("status", "cost_usd", log.TRANSCRIPT_HASH)
+_PROVEN = ("status", "ending", "cost_usd", log.TRANSCRIPT_HASH)
 _HINT = "compare it with a backup of the vault, or with its history in git"
 
 
@@ -102,8 +103,11 @@ def _against_log(found: reading.Record, line: RunLine | None, verdict: Verdict) 
     if line is None:
         return replace(verdict, notes=(*verdict.notes, "its log line is not there"))
     closed = list(found.of("closed"))[-1].facts
-    wrong = [key for key in closed if key in _PROVEN and not _same(closed.get(key), line.facts.get(key))]
-    messages = [f"was edited: {key} is {line.facts.get(key)} and was {closed.get(key)}" for key in wrong]
+    stated = {**line.facts, "status": log.ending(line.facts)}
+    wrong = [key for key in closed if key in _PROVEN and not _same(closed.get(key), stated.get(key))]
+    messages = [f"was edited: {key} is {stated.get(key)} and was {closed.get(key)}" for key in wrong]
+    if "ending" in line.facts and not wrong and line.facts.get("status") != Ending(str(stated["status"])).log_status:
+        messages.append(f"was edited: status is {line.facts.get('status')}, of a run that ended as {stated['status']}")
     if log.TRANSCRIPT_HASH not in line.facts:  # whoever writes a chain writes this with it
         messages.append(f"was edited: {log.TRANSCRIPT_HASH} is gone")
     path, _, number = line.where.rpartition(":")

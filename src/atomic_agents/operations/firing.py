@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from atomic_agents.budget import alerts
 from atomic_agents.core.change import ChangeSet, Revision, revision
+from atomic_agents.core.ending import Ending
 from atomic_agents.core.errors import AtomicAgentsError, DocumentUnreadable, RunInterrupted
 from atomic_agents.core.values import Problem
 from atomic_agents.fleet import condition, standing, watch
@@ -29,6 +30,8 @@ TRIGGER = "cron"
 MOST_TRIES = 3
 """How often a time is taken up again whose run never began."""
 
+_NEEDS_NOBODY = frozenset({Ending.OK, Ending.SKIPPED, Ending.WAITING, "missed", "nothing-to-do"})
+
 _KEPT = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "XDG_RUNTIME_DIR", "SYSTEMROOT")
 
 
@@ -47,7 +50,7 @@ class Fired:
     @property
     def failed(self) -> bool:
         """Whether somebody has to look at it."""
-        return self.outcome in ("failed", "error", "crashed")
+        return self.outcome not in _NEEDS_NOBODY
 
     @property
     def words(self) -> str:
@@ -203,7 +206,7 @@ def _settle(workspace: Workspace, pending: _Pending, on_notice: Callable[[str], 
         after = pending.standing.claimed(claim, due_now.until)
         words = f"the condition of {pending.schedule.name}: {error}"
         _tell(workspace, pending.schedule.agent, "condition-failed", words)
-        last = Last(claim.scheduled_for, now, "failed", why=str(error))
+        last = Last(claim.scheduled_for, now, Ending.ERROR, why=str(error))
         return _end(workspace, replace(pending, standing=after), last, missed=claim.missed)
     after = pending.standing.claimed(claim, due_now.until)
     if not verdict.wakes:
@@ -250,7 +253,7 @@ def _run(workspace: Workspace, pending: _Pending, claim: Claim, on_notice: Calla
             workspace, schedule.agent, order, model_id=None, on_text=_unheard, on_notice=on_notice, run_id=claim.run_id
         )
     except AtomicAgentsError as error:
-        failure, last = error, Last(claim.scheduled_for, claim.claimed_at, "failed", why=error.message)
+        failure, last = error, Last(claim.scheduled_for, claim.claimed_at, Ending.ERROR, why=error.message)
     else:
         failure = result.failure
         why = failure.message if failure else result.reason
@@ -280,7 +283,7 @@ def _ending(workspace: Workspace, agent: str, run_id: str) -> str:
     path = layout.run_transcript(agent, run_id)
     blob = workspace.store.read(path)
     lines = [line.record for line in log.read(path, blob.data)] if blob else []
-    return str(lines[-1].get("status") or "crashed") if lines else "crashed"
+    return str(lines[-1].get("status") or Ending.CRASHED) if lines else Ending.CRASHED
 
 
 def _broken(workspace: Workspace, stated: schedules.Stated) -> Iterator[Problem]:
@@ -293,7 +296,9 @@ def _broken(workspace: Workspace, stated: schedules.Stated) -> Iterator[Problem]
 
 def _tell(workspace: Workspace, agent: str, code: str, message: str) -> None:
     today = workspace.clock().date()
-    alerting.tell(workspace, list(alerts.of_failure(agent, TRIGGER, today, code=code, message=message)))
+    alerting.tell(
+        workspace, list(alerts.of_failure(agent, TRIGGER, today, ending=Ending.ERROR, code=code, message=message))
+    )
 
 
 def _environ(workspace: Workspace) -> dict[str, str]:

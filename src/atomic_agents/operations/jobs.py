@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from atomic_agents.core.ending import Ending
 from atomic_agents.core.errors import AtomicAgentsError, Busy
 from atomic_agents.operations import alerting, approvals, firing
 from atomic_agents.operations.workspace import Workspace
@@ -97,7 +98,7 @@ def go_on(workspace: Workspace, agent: str) -> Iterator[Event]:
     results = approvals.meet_answers(workspace, said.append, agent)
     yield from _notices(agent, said)
     for result in results:
-        failed = result.failure is not None and result.ending != "waiting"
+        failed = result.failure is not None and result.ending is not Ending.WAITING
         facts = {"run_id": result.run_id, "outcome": result.ending}
         yield Event("resumed", agent, f"{result.run_id} of {agent}: {result.ending}", failed, facts)
 

@@ -4,6 +4,7 @@ import datetime
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from atomic_agents.core.ending import Ending
 from atomic_agents.core.errors import DocumentMissing, UsageError
 from atomic_agents.core.values import Problem, Usd, parse_date
 from atomic_agents.operations.workspace import Workspace
@@ -11,7 +12,7 @@ from atomic_agents.runtime import record
 from atomic_agents.runtime.record import Record
 from atomic_agents.vault import layout, log
 
-CUT_OFF = ("crashed", "error", "interrupted", "skipped", "waiting")
+CUT_OFF = frozenset({Ending.CRASHED, Ending.ERROR, Ending.INTERRUPTED, Ending.SKIPPED, Ending.WAITING})
 """How a run ends that another can go on with."""
 
 _LAST = "last"
@@ -20,7 +21,9 @@ _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday",
 
 @dataclass(frozen=True, slots=True)
 class RunLine:
-    """A run as its log line states it; `status` is "open" where it has not ended. `where` is that line, `path:line`.
+    """A run as its log line states it. `where` is that line, `path:line`.
+
+    `status` is how it ended, in the word of `Ending` or of whoever wrote the line; "open" where it has not ended.
 
     `run_id` is "" in lines of before there were ids; `cost` is None where the line states no sum.
     """
@@ -345,7 +348,7 @@ def run_line(path: str, agent: str, number: int, facts: Mapping[str, object]) ->
         return str(facts.get(key) or "")
 
     return RunLine(
-        text("run_id"), agent, record.moment(facts.get("ts")), text("status"), text("trigger"), text("model"),
+        text("run_id"), agent, record.moment(facts.get("ts")), log.ending(facts), text("trigger"), text("model"),
         text("summary"), log.cost(facts), log.tokens(facts, "input_tokens"), log.tokens(facts, "output_tokens"),
         f"{path}:{number}", facts,
     )  # fmt: skip

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from atomic_agents._version import __version__
 from atomic_agents.core.change import Append, ChangeSet
+from atomic_agents.core.ending import Ending
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime import replay, transcript
 from atomic_agents.runtime.replay import Key
@@ -30,7 +31,7 @@ def replayed(workspace: Workspace, agent: str, order: Order) -> Result | None:
         agent=agent,
         model=found.model,
         text=found.text,
-        ending="ok",
+        ending=Ending.OK,
         reason="",
         input_tokens=0,
         output_tokens=0,

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
+from atomic_agents.core.ending import Ending
 from atomic_agents.core.errors import Busy, DocumentMissing, ResumeRefused
 from atomic_agents.core.values import Usd
 from atomic_agents.guard.secrets import REDACTED
@@ -79,7 +80,11 @@ def _refuse_ended(line: RunLine, meant: RunLine) -> None:
     if line.status == "open":
         raise Busy(f"{line.run_id} is still going", hint="atomic-agents runs tail --follow")
     if line.status not in record.CUT_OFF:
-        how = "ended well" if line is meant else f"has finished {meant.run_id}"
+        how = (
+            ("ended well" if line.status == Ending.OK else f"ended as {line.status}")
+            if line is meant
+            else f"has finished {meant.run_id}"
+        )
         raise ResumeRefused(f"{line.run_id} {how}; there is nothing to go on with", hint=show)
 
 

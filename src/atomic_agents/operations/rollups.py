@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from atomic_agents.core.change import revision
+from atomic_agents.core.ending import Ending
 from atomic_agents.core.store import Entry
 from atomic_agents.core.values import Problem, Usd, parse_date
 from atomic_agents.memory.database import Database
@@ -22,10 +23,12 @@ from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime.record import in_order, moment
 from atomic_agents.vault import layout, log
 
-FAILED = ("error", "crashed", "interrupted", "failed", "timeout")
+FAILED = frozenset(
+    {ending.value for ending in Ending if ending.unanswered or ending.log_status == "error"} | {"failed", "timeout"}
+)
 """How runs end that somebody should look at."""
 
-_FORM = 3
+_FORM = 4
 _SCHEMA = """
 CREATE TABLE logs (path TEXT PRIMARY KEY, stamp TEXT NOT NULL, sums TEXT NOT NULL);
 CREATE TABLE lines (path TEXT PRIMARY KEY, newest TEXT NOT NULL, failed TEXT NOT NULL);
@@ -221,7 +224,7 @@ class _Reading:
             each.taken += log.tokens(facts, "input_tokens")
             each.given += log.tokens(facts, "output_tokens")
             if record.is_run(facts):
-                status = facts.get("status")
+                status = log.ending(facts)
                 each.runs += status != "deduped"
                 each.failed += status in FAILED
                 self.newest.append((number, facts))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from atomic_agents.budget import ledger
 from atomic_agents.core.change import ABSENT, Append, Change, ChangeSet, Put
+from atomic_agents.core.ending import Ending
 from atomic_agents.core.errors import AtomicAgentsError, Conflict
 from atomic_agents.core.values import Usd
 from atomic_agents.guard.secrets import redact
@@ -73,7 +74,12 @@ class Closing:
             self._close(whole)
         except Exception as error:
             code = error.code if isinstance(error, AtomicAgentsError) else "internal"
-            failed = {"status": "error", "error": f"{code}: {error}", "captures": None}
+            failed = {
+                "status": Ending.ERROR.log_status,
+                "ending": Ending.ERROR,
+                "error": f"{code}: {error}",
+                "captures": None,
+            }
             if self._close(lambda: ((), self._record(state, tool_calls, latency_ms) | failed)):
                 raise
 
@@ -135,7 +141,8 @@ class Closing:
         return {
             **run_record(self.transcript.run_id, self.agent, self.clock(), self.started),
             "model": log_model(model),
-            "status": state.ending,
+            "status": state.ending.log_status,
+            "ending": state.ending,
             "input_tokens": usage.input_tokens,
             "output_tokens": usage.output_tokens,
             "cost_usd": self.spent(state),
@@ -148,18 +155,20 @@ class Closing:
             "tool_iterations": state.iterations if state.iterations > 1 else None,
             "captures": written or None,
             "cost_estimated_via_fallback": self.purse.estimated or None,
-            "skip_reason": state.reason if state.ending == "skipped" else None,
+            "skip_reason": state.reason if state.ending is Ending.SKIPPED else None,
             "error": f"{state.failure.code}: {state.failure.message}" if state.failure else None,
         }
 
     def _kept(self, state: RunState) -> Sequence[Change]:
-        """The answer under its idempotency key; one that failed leaves the key free, one that waits is gone on with."""
-        if self.key is not None and state.ending == "waiting":
+        """The whole answer under its idempotency key; any other leaves it free, and one that waits is gone on with."""
+        if self.key is not None and state.ending is Ending.WAITING:
             anew = {key: value for key, value in self.started.items() if key != "resumed_from"}
             return replay.cut_off(self.vault.store, self.agent, self.transcript.run_id, anew)
-        if self.key is None or state.ending != "ok":
-            failed = self.key is not None and state.ending == "error"
-            return replay.free(self.vault.store, self.agent, self.key.name) if failed and self.key else ()
+        if self.key is None:
+            return ()
+        if state.ending is not Ending.OK:
+            final = state.ending is Ending.ERROR or state.ending.unanswered
+            return replay.free(self.vault.store, self.agent, self.key.name) if final else ()
         kept = replay.keep(
             self.agent, self.key, run_id=self.transcript.run_id, now=self.clock(), model=self.purse.model.id,
             text=state.text, captures=self.captures.outcomes, secrets=self.transcript.secrets,
@@ -168,15 +177,15 @@ class Closing:
 
     def _journal(self, state: RunState, record: Mapping[str, object]) -> Sequence[Change]:
         """What the run did, in its agent's journal; one that was skipped before it asked anything did nothing."""
-        if not self.journals or (state.ending == "skipped" and not state.asked):
+        if not self.journals or (state.ending is Ending.SKIPPED and not state.asked):
             return ()
         now = self.clock()
         path = layout.journal_day(self.agent, now.date())
         blob = self.vault.store.read(path)
         before = blob.data.decode(errors="surrogateescape") if blob else ""
         facts = [outcome.message for outcome in self.captures.outcomes]
-        facts.append(f"{record['model']}, ${self.spent(state):.4f}, {record['status']}")
-        outcome = state.text if state.ending == "ok" else f"{state.text}\n\nIt ended early: {state.reason}"
+        facts.append(f"{record['model']}, ${self.spent(state):.4f}, {record['ending']}")
+        outcome = state.text if state.ending is Ending.OK else f"{state.text}\n\nIt ended early: {state.reason}"
         said = journal.run_entry(
             now,
             run_id=self.transcript.run_id,

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from atomic_agents.core.change import ABSENT, Change, ChangeSet, Put, revision
 from atomic_agents.core.document import Document
+from atomic_agents.core.ending import Ending
 from atomic_agents.core.errors import UsageError
 from atomic_agents.core.model import Message
 from atomic_agents.core.values import Usd
@@ -118,12 +119,15 @@ class Talk:
 
     def changes(self, state: RunState, record: Mapping[str, object]) -> Sequence[Change]:
         """The turn, for the change set that ends its run; none where nothing was said."""
-        answer = state.text if state.ending == "ok" else "".join(self._heard).strip() or state.text
-        unsaid = state.ending != "ok" and not answer and state.ending != "interrupted"
-        if self._vault is None or unsaid or state.ending == "waiting":  # whoever goes on with it has the whole turn
+        whole = state.ending is Ending.OK
+        answer = state.text if whole else "".join(self._heard).strip() or state.text
+        unsaid = not whole and not answer and state.ending is not Ending.INTERRUPTED
+        if (
+            self._vault is None or unsaid or state.ending is Ending.WAITING
+        ):  # whoever goes on with it has the whole turn
             return ()
         captured = record.get("captures")
-        ended: Ended = "interrupted" if state.ending == "interrupted" else "ok" if state.ending == "ok" else "error"
+        ended: Ended = "ok" if whole else "interrupted" if state.ending is Ending.INTERRUPTED else "error"
         turn = Turn(
             self._clean(self._asked), self._clean(answer), self._at,
             datetime.datetime.fromisoformat(str(record["ts"])), str(record["run_id"]),
@@ -152,7 +156,7 @@ class Talk:
         text = _older(found, covers, max(most - estimate(SUMMARISE), _LEAST))
 
         def keep(state: RunState, record: Mapping[str, object]) -> Sequence[Change]:
-            if state.ending != "ok" or not state.text.strip():
+            if state.ending is not Ending.OK or not state.text.strip():
                 return ()
             at = datetime.datetime.fromisoformat(str(record["ts"]))
             summary = Summary(self._clean(state.text.strip()), covers, at, str(record["run_id"]))
@@ -160,7 +164,7 @@ class Talk:
 
         result = ask(text, (SUMMARISE,), keep)
         self.cost += result.cost
-        if result.ending == "interrupted" and result.failure is not None:
+        if result.ending is Ending.INTERRUPTED and result.failure is not None:
             raise result.failure
         if result.failure is not None or not result.text.strip():
             why = result.failure.message if result.failure else "the model said nothing"

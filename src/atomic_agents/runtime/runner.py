@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from atomic_agents.budget.alerts import Alert
 from atomic_agents.budget.prices import Prices
 from atomic_agents.core.change import ChangeSet
+from atomic_agents.core.ending import Ending
 from atomic_agents.core.errors import AtomicAgentsError, BudgetExceeded, InternalError, ProviderFailed, RunInterrupted
 from atomic_agents.core.model import Answer, Message, Model, Request
 from atomic_agents.core.values import Usd
@@ -36,7 +37,6 @@ from atomic_agents.runtime.states import (
     Call,
     Closed,
     Effect,
-    Ending,
     Event,
     Failed,
     Replace,
@@ -359,9 +359,9 @@ class Runner:
 
     def _result(self, state: RunState, begun: float) -> Result:
         agent, failure = self.agent.name, state.failure
-        if state.ending == "skipped":
+        if state.ending is Ending.SKIPPED:
             failure = BudgetExceeded(state.reason, hint=self._purse.hint(self.settings))
-        elif state.ending == "waiting":
+        elif state.ending is Ending.WAITING:
             failure = gate.waits(state.requests, self.run_id)
         transcript = layout.run_transcript(agent, self.run_id) if self._closing.closed else layout.open_run(self.run_id)
         return Result(

@@ -3,14 +3,12 @@
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
 
+from atomic_agents.core.ending import Ending
 from atomic_agents.core.errors import AtomicAgentsError, ProviderFailed
 from atomic_agents.core.model import Answer, Message, Request, ToolCall, ToolSpec, Usage
 from atomic_agents.core.values import Usd
 from atomic_agents.guard.approvals import Approval
-
-Ending = Literal["ok", "skipped", "error", "interrupted", "crashed", "waiting"]
 
 
 class Phase(StrEnum):
@@ -32,9 +30,10 @@ class RunState:
     """Everything that decides what a run does next.
 
     `text` is what the user has been given so far; `notes` what the model has yet to be told about its captures. Since
-    tools were last called, `spoken` says whether it has said anything, `urged` how often it was asked to go on. Of the
-    request under way, `attempt` is the number of the attempt, `tries` how many of them the model in use has had,
-    `trying` the seconds it has had them for.
+    tools were last called, `spoken` says whether it has said anything, `urged` how often it was asked to mend a
+    capture, `prompted` whether it was asked for the words of an empty answer. Of the request under way, `attempt` is
+    the number of the attempt, `tries` how many of them the model in use has had, `trying` the seconds it has had them
+    for.
     """
 
     work_item: str
@@ -52,12 +51,13 @@ class RunState:
     notes: tuple[str, ...] = ()
     spoken: bool = False
     urged: int = 0
+    prompted: bool = False
     attempt: int = 1
     tries: int = 1
     trying: float = 0.0
     usage: Usage = field(default_factory=Usage)
     cost: Usd = Decimal(0)
-    ending: Ending = "ok"
+    ending: Ending = Ending.OK
     reason: str = ""
     failure: AtomicAgentsError | None = None
     requests: tuple[Approval, ...] = ()

@@ -14,6 +14,7 @@ from decimal import Decimal
 from atomic_agents._version import __version__
 from atomic_agents.budget import alerts, deliveries
 from atomic_agents.core.change import ABSENT, Append, Change, ChangeSet, Delete, Put
+from atomic_agents.core.ending import Ending
 from atomic_agents.core.store import Store
 from atomic_agents.core.values import Usd, is_agent_name
 from atomic_agents.guard.secrets import redacted
@@ -60,7 +61,7 @@ class Transcript:
 
     def closing(self, now: datetime.datetime, record: Mapping[str, object]) -> tuple[Change, ...]:
         """The changes that end the run: its file goes to its agent, and its one log line is written."""
-        facts = {"status": record["status"], "cost_usd": record.get("cost_usd"), "captures": record.get("captures"),
+        facts = {"status": record["ending"], "cost_usd": record.get("cost_usd"), "captures": record.get("captures"),
                  "torn": self.torn}  # fmt: skip
         closed = self._line("closed", now, {key: value for key, value in facts.items() if value or key == "cost_usd"})
         data = "".join(f"{line}\n" for line in [*self.lines, closed])
@@ -112,7 +113,8 @@ def close_crashed(store: Store, agent: str, run_id: str, now: datetime.datetime)
     transcript = Transcript(store, agent, run_id, sound, torn=torn)
     record = {
         **run_record(run_id, agent, _last(events, now), started),
-        "status": "crashed",
+        "status": Ending.CRASHED.log_status,
+        "ending": Ending.CRASHED,
         "cost_usd": spending(events),
         "input_tokens": sum(_count(event, "input_tokens") for event in events),
         "output_tokens": sum(_count(event, "output_tokens") for event in events),
@@ -120,7 +122,13 @@ def close_crashed(store: Store, agent: str, run_id: str, now: datetime.datetime)
     }
     # Who closes it may be a command that tells nobody: the alert waits in the record for the next run's end.
     told = alerts.of_failure(
-        agent, str(record["trigger"]), now.date(), code="crashed", message=f"{record['error']}", run_id=run_id
+        agent,
+        str(record["trigger"]),
+        now.date(),
+        ending=Ending.CRASHED,
+        code="crashed",
+        message=f"{record['error']}",
+        run_id=run_id,
     )
     waiting = (deliveries.append(deliveries.line_of(alert, now), now) for alert in told)
     key = replay.cut_off(store, agent, run_id, started)

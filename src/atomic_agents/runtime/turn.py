@@ -6,8 +6,16 @@ Everything that changes a run's state is in `_TABLE`. No I/O happens here, so a 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from atomic_agents.core.errors import InternalError
-from atomic_agents.core.model import Message
+from atomic_agents.core.ending import Ending
+from atomic_agents.core.errors import (
+    AnswerEmpty,
+    AnswerIncomplete,
+    AnswerRefused,
+    AnswerTruncated,
+    InternalError,
+    RoundsExhausted,
+)
+from atomic_agents.core.model import Answer, Message
 from atomic_agents.runtime.states import (
     Answered,
     Ask,
@@ -19,7 +27,6 @@ from atomic_agents.runtime.states import (
     Close,
     Closed,
     Effect,
-    Ending,
     Event,
     Failed,
     Phase,
@@ -37,7 +44,7 @@ from atomic_agents.runtime.states import (
 Next = tuple[RunState, Effect | None]
 
 MOST_URGES = 2
-"""How often in a row a model is asked to go on that calls no tool."""
+"""How often in a row a model is asked to mend a refused capture."""
 
 MOST_TRIES = 4
 """How often one model is asked the same thing while the way to it fails."""
@@ -88,14 +95,15 @@ def _reserved(state: RunState, _event: Event) -> Next:
 
 def _refused(state: RunState, event: Event) -> Next:
     assert isinstance(event, Refused)  # noqa: S101 - the table's key says so
-    return replace(state, phase=Phase.CLOSING, ending="skipped", reason=event.reason), Close()
+    return replace(state, phase=Phase.CLOSING, ending=Ending.SKIPPED, reason=event.reason), Close()
 
 
 def _answered(state: RunState, event: Event) -> Next:
-    """Go on while tools are called; otherwise only to mend a refused capture or to get an answer at all.
+    """Go on while tools are called; otherwise only to mend a refused capture or to get the words of an empty answer.
 
-    A last request that was answered with a capture and no word is followed by one more, for the words. It offered no
-    tools, so a call in its answer is none, and nothing that follows may look as if it waited for a result.
+    What was refused or cut short is never asked again. A last request that was answered with a capture and no word is
+    followed by one more, for the words. It offered no tools, so a call in its answer is none, and nothing that follows
+    may look as if it waited for a result.
     """
     assert isinstance(event, Answered)  # noqa: S101 - the table's key says so
     answer = event.answer
@@ -109,13 +117,56 @@ def _answered(state: RunState, event: Event) -> Next:
         notes=event.notes,
         spoken=state.spoken or bool(event.shown.strip()),
     )
-    if answer.calls and may_go_on:
-        return replace(state, phase=Phase.CALLING, spoken=False, urged=0), Call(answer.calls)
+    ending = _cut_short(answer)
+    if ending is Ending.OK and answer.calls and may_go_on:
+        return replace(state, phase=Phase.CALLING, spoken=False, urged=0, prompted=False), Call(answer.calls)
     only_captured = state.iterations == state.max_iterations and bool(event.notes) and not state.spoken
-    if (may_go_on or only_captured) and state.urged < MOST_URGES and (event.refused or not state.spoken):
-        urge = _urge(refused=event.refused, spoken=state.spoken)
-        return _reserve(_told(replace(state, urged=state.urged + 1), urge))
-    return replace(state, phase=Phase.CLOSING), Close()
+    if ending is Ending.OK and (may_go_on or only_captured):
+        if event.refused and state.urged < MOST_URGES:
+            return _reserve(_told(replace(state, urged=state.urged + 1), _mend(spoken=state.spoken)))
+        if not state.spoken and not state.prompted and not event.refused:
+            return _reserve(
+                _told(replace(state, prompted=True), "That answer had no words for the user. Answer in words.")
+            )
+    return _finish(state, answer, ending)
+
+
+def _cut_short(answer: Answer) -> Ending:
+    """Whether the provider says that the answer is not whole."""
+    if answer.refusal or answer.finish == "refused":
+        return Ending.REFUSED
+    return Ending.TRUNCATED if answer.finish == "length" else Ending.OK
+
+
+def _finish(state: RunState, answer: Answer, ending: Ending) -> Next:
+    """End the run with its last answer, which may have come to nothing."""
+    if ending is Ending.OK and answer.calls:
+        ending = Ending.EXHAUSTED
+    elif ending is Ending.OK and not state.spoken:
+        ending = Ending.EMPTY
+    if ending is Ending.OK:
+        return replace(state, phase=Phase.CLOSING), Close()
+    failure = _incomplete(state, answer, ending)
+    return replace(state, phase=Phase.CLOSING, ending=ending, reason=failure.message, failure=failure), Close()
+
+
+def _incomplete(state: RunState, answer: Answer, ending: Ending) -> AnswerIncomplete:
+    """The error for an ending without a whole answer, in the provider's words where it gave any."""
+    other = "use another model: atomic-agents models list"
+    match ending:
+        case Ending.TRUNCATED:
+            words = f"the answer was cut at its maximum length; max_output_tokens is {state.max_output_tokens:,}"
+            return AnswerTruncated(words, hint="raise max_output_tokens in model.md, or ask for less at once")
+        case Ending.REFUSED:
+            words = " ".join(answer.refusal.split())
+            words = f"the model declined to answer: {words}" if words else "the provider's filter stopped the answer"
+            return AnswerRefused(words, hint=f"rephrase the work item, or {other}")
+        case Ending.EXHAUSTED:
+            words = f"the model used all {state.iterations} rounds for tools and gave no answer"
+            return RoundsExhausted(words, hint=f"ask for less at once, or {other}")
+        case _:
+            words = "the model thought and gave no answer" if answer.reasoning.strip() else "the model said nothing"
+            return AnswerEmpty(words, hint=f"run it again, or {other}")
 
 
 def _ask_failed(state: RunState, event: Event) -> Next:
@@ -157,12 +208,10 @@ def _irreplaceable(state: RunState, event: Event) -> Next:
     """The failure stands; why there is no other model to ask is said beside it."""
     assert isinstance(event, Refused)  # noqa: S101 - the table's key says so
     reason = "; ".join(part for part in (state.failure.message if state.failure else "", event.reason) if part)
-    return replace(state, phase=Phase.CLOSING, ending="error", reason=reason), Close()
+    return replace(state, phase=Phase.CLOSING, ending=Ending.ERROR, reason=reason), Close()
 
 
-def _urge(*, refused: bool, spoken: bool) -> str:
-    if not refused:
-        return "Now answer in words."
+def _mend(*, spoken: bool) -> str:
     rest = "and do not repeat your answer, which has been given." if spoken else "and answer."
     return f"Mend the capture if you can, {rest}"
 
@@ -177,7 +226,7 @@ def _suspended(state: RunState, event: Event) -> Next:
     """The run ends here; another goes on with it once the operator has answered."""
     assert isinstance(event, Suspended)  # noqa: S101 - the table's key says so
     reason = "waits for you: " + ", ".join(f"{each.tool} ({each.id})" for each in event.requests)
-    return replace(state, phase=Phase.CLOSING, ending="waiting", reason=reason, requests=event.requests), Close()
+    return replace(state, phase=Phase.CLOSING, ending=Ending.WAITING, reason=reason, requests=event.requests), Close()
 
 
 def _told(state: RunState, ask: str = "") -> RunState:
@@ -191,9 +240,9 @@ def _closed(state: RunState, _event: Event) -> Next:
 
 def _fail(state: RunState, event: Failed) -> Next:
     """Whatever fails, the run is closed once: a failure while closing is the end of it."""
-    ending: Ending = "interrupted" if event.error.code == "interrupted" else "error"
+    ending = Ending.INTERRUPTED if event.error.code == "interrupted" else Ending.ERROR
     if state.phase is Phase.CLOSING:
-        closed = replace(state, phase=Phase.DONE, ending="error", reason=event.error.message, failure=event.error)
+        closed = replace(state, phase=Phase.DONE, ending=Ending.ERROR, reason=event.error.message, failure=event.error)
         return closed, None
     failed = replace(state, phase=Phase.CLOSING, ending=ending, reason=event.error.message, failure=event.error)
     return failed, Close()

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from atomic_agents.core.ending import Ending
 from atomic_agents.telemetry.names import PROVIDERS, Name, Operation
 
 Event = Mapping[str, object]
 Value = str | int | float | Sequence[str]
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-_FAILED_ENDINGS = ("error", "crashed", "interrupted")
+_FAILED_ENDINGS = frozenset({ending for ending in Ending if ending.log_status == "error"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,11 @@ def cost(record: Mapping[str, object]) -> Usd | None:
     return Decimal(str(value))
 
 
+def ending(record: Mapping[str, object]) -> str:
+    """How the run of a record ended: its `ending`, or else its published status; "" where it states neither."""
+    return str(record.get("ending") or record.get("status") or "")
+
+
 def tokens(record: Mapping[str, object], key: str) -> int:
     """A number of tokens that a record states; 0 where it states none."""
     value = record.get(key)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from atomic_agents.core.ending import Ending
 from atomic_agents.core.errors import DocumentMissing
 from atomic_agents.operations import record
 from atomic_agents.operations.record import RunLine, Shown
@@ -34,12 +35,13 @@ def runs(look: Look, query: Mapping[str, str]) -> Mapping[str, object]:
     page = min(max(int(query["page"]) if query.get("page", "").isdecimal() else 1, 1), 1000)
     if not look.live:
         newest = look.rollups.newest(_A_PAGE, agent)
-        return {"agent": agent, "status": "", "page": 1, "more": False, "runs": newest}
+        return {"agent": agent, "status": "", "page": 1, "more": False, "runs": newest, "endings": ()}
     names = (agent,) if agent else ("",) if set(look.agents) == set(look.survey.agents) else look.agents
     listed = [record.list_runs(look.workspace, name, status=status, limit=page * _A_PAGE + 1) for name in names]
     found = sorted((line for each in listed for line in each.runs), key=lambda line: in_order(line.at), reverse=True)
     return {
         "agent": agent, "status": status, "page": page, "more": len(found) > page * _A_PAGE,
+        "endings": tuple(Ending),
         "runs": found[(page - 1) * _A_PAGE : page * _A_PAGE],
     }  # fmt: skip
 
