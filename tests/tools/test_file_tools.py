@@ -8,10 +8,10 @@ import pytest
 from atomic_agents.core.change import ChangeSet, Put
 from atomic_agents.core.errors import Conflict
 from atomic_agents.core.model import ToolCall
-from atomic_agents.guard.paths import policy
+from atomic_agents.guard.paths import PathPolicy, policy
 from atomic_agents.stores.files import FolderStore
 from atomic_agents.testing.shell import tree
-from atomic_agents.tools import edits, files
+from atomic_agents.tools import edits, files, outside
 from atomic_agents.tools.edits import Edits
 from atomic_agents.tools.tool import MAX_RESULT, ToolResult, answer
 from atomic_agents.vault.settings import ToolSettings
@@ -203,3 +203,31 @@ def test_without_a_write_path_nothing_that_writes_is_offered(tmp_path: Path) -> 
     paths = policy("a", ToolSettings(read_paths=("out/",)), str(tmp_path))
 
     assert files.writing(Edits(FolderStore(tmp_path), "a", "r", paths, lambda *_: None)) == ()
+
+
+def test_what_cannot_be_read_is_skipped_and_counted(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    (desk.outside / "locked").write_text("rent is due on the second")
+    read = outside.read
+
+    def refusing(paths: PathPolicy, path: str) -> bytes | None:
+        if path.endswith("locked"):
+            raise PermissionError(13, "Permission denied", path)
+        return read(paths, path)
+
+    monkeypatch.setattr(outside, "read", refusing)
+
+    found = desk.call("search_files", text="rent", path=str(desk.outside))
+
+    assert not found.failed
+    assert "lease.txt:1: rent is due on the FIRST" in found.text
+    assert "(1 that cannot be read was skipped)" in found.text
+
+
+def test_a_folder_behind_a_link_is_listed_no_more_than_its_files_are_read(desk: Desk) -> None:
+    (desk.outside / "way").symlink_to("/etc")
+
+    path, looks = str(desk.outside / "way"), {"list_files": {}, "search_files": {"text": "root"}, "read_file": {}}
+
+    refused = [desk.call(name, path=path, **more).failed for name, more in looks.items()]
+
+    assert refused == [True, True, True]

@@ -109,6 +109,29 @@ def test_it_is_stopped_when_its_time_is_up_with_all_that_it_started(bench: Bench
     assert sys.platform != "linux" or not left_running("time.sleep(4711)")
 
 
+LEAVING = """
+import os, subprocess, sys, time
+def handler(input):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.execv(sys.executable, [sys.executable, "-c", "import time; time.sleep(4712)"])
+        os._exit(0)
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(4712)"], start_new_session=True)
+    time.sleep({seconds})
+    return "done"
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands what a process leaves to a supervisor")
+@pytest.mark.parametrize(("seconds", "text"), [(0, "done"), (4711, "it was stopped")])
+def test_what_leaves_its_session_ends_with_the_call(bench: Bench, seconds: int, text: str) -> None:
+    found = bench.call(LEAVING.replace("{seconds}", str(seconds)), HEAD + "timeout_s: 3\n")
+
+    assert text in found.text
+    assert not left_running("time.sleep(4712)")
+
+
 def left_running(words: str) -> bool:
     for _ in range(20):
         listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout

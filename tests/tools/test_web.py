@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from atomic_agents.tools import web
-from atomic_agents.tools.web import MAX_BYTES, Address, Refused, Web
+from atomic_agents.tools.addresses import Address, is_public
+from atomic_agents.tools.web import MAX_BYTES, Refused, Web
 
 
 class Site(http.server.BaseHTTPRequestHandler):
@@ -135,16 +135,28 @@ def test_one_private_address_among_public_ones_spoils_the_name() -> None:
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.7", "224.0.0.1",
-     "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1",
-     "2002:7f00:1::", "ff02::1"],
+     "255.255.255.255", "192.0.0.192", "192.0.0.9", "198.18.0.1", "192.88.99.1", "240.0.0.1", "203.0.113.1", "::1",
+     "::", "fe80::1", "fc00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "64:ff9b::c000:c0",
+     "2002:7f00:1::", "2002:c000:c0::", "ff02::1", "5f00::1", "3fff::1", "2001::1", "2001:20::1", "2001:db8::1",
+     "100::1", "2620:4f:8000::1", "4000::1"],
 )  # fmt: skip
 def test_no_address_inside_is_public(address: str) -> None:
-    assert not web.is_public(ipaddress.ip_address(address))
+    assert not is_public(ipaddress.ip_address(address))
 
 
-@pytest.mark.parametrize("address", ["93.184.216.34", "8.8.8.8", "2606:2800:220:1:248:1893:25c8:1946"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "93.184.216.34",
+        "8.8.8.8",
+        "192.0.1.1",
+        "64:ff9b::808:808",
+        "2002:808:808::",
+        "2606:2800:220:1:248:1893:25c8:1946",
+    ],
+)
 def test_an_address_outside_is_public(address: str) -> None:
-    assert web.is_public(ipaddress.ip_address(address))
+    assert is_public(ipaddress.ip_address(address))
 
 
 @pytest.mark.parametrize(
@@ -178,4 +190,4 @@ def test_hosts_are_names_or_globs(port: int) -> None:
 
 @pytest.mark.parametrize("inward", ["::7f00:1", "fec0::1", "64:ff9b:1::7f00:1", "64:ff9b::a9fe:a9fe", "168.63.129.16"])
 def test_an_address_that_only_looks_public_is_none(inward: str) -> None:
-    assert not web.is_public(ipaddress.ip_address(inward))
+    assert not is_public(ipaddress.ip_address(inward))

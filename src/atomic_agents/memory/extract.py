@@ -5,7 +5,6 @@ apart by form feeds.
 """
 
 import codecs
-import contextlib
 import html.parser
 import io
 import re
@@ -13,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from atomic_agents.core.errors import DocumentUnreadable, UsageError
+from atomic_agents.memory.charsets import codec_for
 
 PAGE_BREAK = "\f"
 MOST_BYTES = 64 * 1024 * 1024
@@ -35,8 +35,8 @@ def form_of(name: str) -> Form | None:
     return FORMS.get(name.rpartition(".")[2].lower()) if "." in name else None
 
 
-def text_of(name: str, data: bytes) -> str:
-    """The text of a file.
+def text_of(name: str, data: bytes, *, links: bool = False) -> str:
+    """The text of a file; `links` adds the targets of links, in HTML.
 
     Raises:
         UsageError: its form is none that is read, or needs the extra that is not installed.
@@ -48,7 +48,7 @@ def text_of(name: str, data: bytes) -> str:
     if len(data) > MOST_BYTES:
         raise _unreadable(name, f"is larger than {MOST_BYTES // 1_048_576} MiB", "split it")
     try:
-        text = form.read(data)
+        text = _html(data, links=links) if form.mime == "text/html" else form.read(data)
     except ImportError as error:
         raise UsageError(f"{name} needs the documents extra, which is not installed", hint=_EXTRA) from error
     except _Unreadable as error:
@@ -74,13 +74,12 @@ class _Unreadable(Exception):
     """Why a file cannot be read."""
 
 
-def _html(data: bytes) -> str:
+def _html(data: bytes, *, links: bool = False) -> str:
     stated = _CHARSET.search(data[:4096])
-    text = plain(data)
-    if stated and not data.startswith(tuple(bom for bom, _ in _BOMS)):
-        with contextlib.suppress(LookupError):
-            text = data.decode(stated[1].decode(), errors="replace")
-    reader = _Page()
+    codec = codec_for(stated[1].decode()) if stated else None
+    has_bom = data.startswith(tuple(bom for bom, _ in _BOMS))
+    text = plain(data) if codec is None or has_bom else data.decode(codec, errors="replace")
+    reader = _Page(links=links)
     reader.feed(text)
     reader.close()
     return reader.text
@@ -149,8 +148,9 @@ class _Page(html.parser.HTMLParser):
     ))  # fmt: skip
     _LINES = frozenset(("br", "tr", "li", "dt", "dd"))
 
-    def __init__(self) -> None:
+    def __init__(self, *, links: bool) -> None:
         super().__init__(convert_charrefs=True)
+        self._links = links
         self._parts: list[str] = []
         self._silent = 0
         self._exact = 0
@@ -161,7 +161,7 @@ class _Page(html.parser.HTMLParser):
         joined = re.sub(r"[ \t]*\n[ \t]*", "\n", "".join(self._parts))
         return re.sub(r"\n{3,}", "\n\n", joined).strip() + "\n"
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - the library's
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """A tag opens."""
         self._silent += tag in self._SILENT
         self._exact += tag == "pre"
@@ -171,6 +171,9 @@ class _Page(html.parser.HTMLParser):
             self._parts.append(f"{'#' * int(tag[1])} ")
         elif tag == "li":
             self._parts.append("- ")
+        elif tag == "a" and self._links and not self._silent:
+            target = dict(attrs).get("href") or ""
+            self._parts.append(f"({target}) " if target.startswith("http") else "")
         elif tag in ("td", "th") and not "".join(self._parts[-1:]).endswith("\n"):
             self._parts.append(" | ")
 

@@ -77,42 +77,49 @@ class _Files:
         return page(path, _text(path, data), offset if isinstance(offset, int) else 0, tool="read_file")
 
     def show_list(self, arguments: Mapping[str, object]) -> str:
-        found = list(islice(self._below(arguments), _LISTED + 1))
+        skipped: list[str] = []
+        found = list(islice(self._below(arguments, skipped), _LISTED + 1))
         more = f"\n(more than {_LISTED}; name a folder)" if len(found) > _LISTED else ""
-        listed = "\n".join(map(_one_line, found[:_LISTED]))
-        return as_data(str(arguments.get("path", "files")), f"{listed}{more}" if found else "there is no file to read")
+        listed = "\n".join(map(_one_line, found[:_LISTED])) if found else "there is no file to read"
+        return as_data(str(arguments.get("path", "files")), f"{listed}{more}{_unreadable(skipped)}")
 
     def search(self, arguments: Mapping[str, object]) -> str:
         wanted = str(arguments["text"]).casefold()
-        hits = list(islice(self._hits(arguments, wanted), _HITS + 1))
+        skipped: list[str] = []
+        hits = list(islice(self._hits(arguments, wanted, skipped), _HITS + 1))
         more = f"\n(more than {_HITS}; name a folder, or more of the text)" if len(hits) > _HITS else ""
-        return as_data("search", "\n".join(hits[:_HITS]) + more if hits else "nothing matches", wanted=wanted)
+        matches = "\n".join(hits[:_HITS]) if hits else "nothing matches"
+        return as_data("search", f"{matches}{more}{_unreadable(skipped)}", wanted=wanted)
 
-    def _hits(self, arguments: Mapping[str, object], wanted: str) -> Iterator[str]:
-        for path in islice(self._below(arguments), _SEARCHED):
+    def _hits(self, arguments: Mapping[str, object], wanted: str, skipped: list[str]) -> Iterator[str]:
+        for path in islice(self._below(arguments, skipped), _SEARCHED):
             try:
                 data = self._bytes(path) or b""
-            except AtomicAgentsError:
-                continue  # what cannot be read holds nothing that could be shown
+            except (AtomicAgentsError, OSError):
+                skipped.append(path)
+                continue
             if b"\0" in data:
                 continue
             for number, line in enumerate(data.decode(errors="replace").splitlines(), 1):
                 if wanted in line.casefold():
                     yield f"{_one_line(path)}:{number}: {line.strip()[:_LINE]}"
 
-    def _below(self, arguments: Mapping[str, object]) -> Iterator[str]:
-        """The readable files below the folder that is asked for; without one, all that the read paths allow."""
+    def _below(self, arguments: Mapping[str, object], skipped: list[str]) -> Iterator[str]:
+        """The readable files below the folder that is asked for; without one, all that the read paths allow.
+
+        Folders that cannot be read are added to `skipped`.
+        """
         asked = arguments.get("path")
         if asked is None:
             yield from (path for path in self.store.paths() if self.paths.may_read(path))
             for folder in self.paths.outside:
-                yield from outside.files(self.paths, folder, _SEARCHED)
+                yield from outside.files(self.paths, folder, _SEARCHED, skipped)
             return
         folder = self.paths.locate(str(asked))
         if os.path.isabs(folder):
             if self.paths.outside_of(folder) is None:
                 raise PathRefused(f"tools.md does not let you read {folder}")
-            yield from outside.files(self.paths, folder, _SEARCHED)
+            yield from outside.files(self.paths, folder, _SEARCHED, skipped)
             return
         prefix = f"{folder}/" if folder else ""
         yield from (path for path in self.store.paths(prefix) if self.paths.may_read(path))
@@ -184,6 +191,11 @@ def _said(done: str, diff: str) -> str:
         sum(line.startswith(sign) and not line.startswith(sign * 3) for line in diff.splitlines()) for sign in "+-"
     )
     return f"{done} (+{plus} -{minus} lines)"
+
+
+def _unreadable(skipped: list[str]) -> str:
+    count = len(skipped)
+    return f"\n({count:,} that cannot be read {'was' if count == 1 else 'were'} skipped)" if count else ""
 
 
 def _text(path: str, data: bytes) -> str:

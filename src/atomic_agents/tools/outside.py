@@ -32,10 +32,22 @@ def read(paths: PathPolicy, path: str) -> bytes | None:
         return None
 
 
-def files(paths: PathPolicy, path: str, most: int) -> list[str]:
-    """The files below a folder, absolute and in order, `most` at most; hidden ones are left out."""
+def files(paths: PathPolicy, path: str, most: int, skipped: list[str]) -> list[str]:
+    """The files below a folder, absolute and in order, `most` at most; hidden ones are left out.
+
+    Folders that cannot be read are added to `skipped`.
+
+    Raises:
+        PathRefused: the folder is behind a link, or no read path covers it.
+    """
     found: list[str] = []
-    for folder, folders, names in os.walk(path):
+    try:
+        with _opened(paths, path):
+            pass  # what `read` would refuse is not listed either
+    except OSError:
+        skipped.append(path)
+        return found
+    for folder, folders, names in os.walk(path, onerror=lambda error: skipped.append(str(error.filename))):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             full = os.path.join(folder, name)

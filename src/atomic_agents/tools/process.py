@@ -21,6 +21,7 @@ MAX_ANSWER = 1 << 20
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "SYSTEMROOT")
 _TAIL = 500
+_GRACE = 2.0  # seconds
 _going: "set[subprocess.Popen[bytes]]" = set()
 
 
@@ -103,7 +104,12 @@ def _end_all() -> None:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End a process and its group; asked first, it ends those too that have left the group."""
     if os.name == "posix":
+        if process.poll() is None:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_GRACE)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
     process.kill()

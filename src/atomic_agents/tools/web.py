@@ -1,21 +1,30 @@
 """Fetch a page: from hosts that tools.md allows, at addresses that are public, within bounds of size, type and time.
 
+One deadline holds for all of it, from the look-up to the parsing of the page, whatever the server does.
 A host's addresses are looked up once, all of them are checked, and the connection goes to a checked one: what a name
 means cannot change in between. Every redirect goes through the same.
 """
 
+import codecs
+import contextlib
 import fnmatch
 import http.client
 import ipaddress
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from atomic_agents.core.errors import DocumentUnreadable
 from atomic_agents.core.model import ToolSpec
+from atomic_agents.memory import isolated
+from atomic_agents.memory.charsets import codec_for
+from atomic_agents.tools.addresses import Address, is_public
 from atomic_agents.tools.pages import as_data
 from atomic_agents.tools.tool import Tool
 
@@ -23,16 +32,10 @@ MAX_BYTES = 2 << 20
 SECONDS = 20.0
 MAX_REDIRECTS = 5
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], Sequence[str]]
 
 _TYPES = ("text/", "application/json", "application/xml", "application/xhtml+xml", "application/rss+xml",
           "application/atom+xml", "application/ld+json")  # fmt: skip
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_NOT_PUBLIC = tuple(map(ipaddress.ip_network, (
-    "168.63.129.16/32",  # what Azure tells its machines, at an address like any other
-    "::/96", "fec0::/10", "64:ff9b:1::/48",  # IPv4 in an old form, local networks in an old form, local translation
-)))  # fmt: skip
 _CHUNK = 1 << 16
 
 
@@ -43,19 +46,6 @@ class Refused(Exception):
 def look_up(host: str, port: int) -> Sequence[str]:
     """The addresses of a host."""
     return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-
-
-def is_public(address: Address) -> bool:
-    """Whether an address is one of the open internet, also where it is wrapped in another."""
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
-        if address in _NAT64:
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(inner)
-    if any(address in network for network in _NOT_PUBLIC):
-        return False
-    return address.is_global and not address.is_multicast
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +66,26 @@ class Web:
             OSError: it cannot be reached.
         """
         deadline = time.monotonic() + self.seconds
+        try:
+            return self._follow(url, deadline)
+        except TimeoutError:
+            raise Refused(f"{urlsplit(url).hostname} took longer than {self.seconds:g} s") from None
+
+    def _follow(self, url: str, deadline: float) -> tuple[str, str]:
+        """The page at the end of its redirects, and its text."""
         for _ in range(MAX_REDIRECTS + 1):
             parts = self._checked(url)
             status, headers, body = self._get(parts, deadline)
             location = headers.get("location")
             if status in (301, 302, 303, 307, 308) and location:
-                after = urljoin(url, location)
-                if parts.scheme == "https" and urlsplit(after).scheme != "https":
+                after = _joined(url, location)
+                if parts.scheme == "https" and not after.lower().startswith("https:"):
                     raise Refused(f"{url} leads from https to {after}")
                 url = after
                 continue
             if status >= 400:
                 raise Refused(f"{url} answers with status {status}")
-            return url, _as_text(headers, body)
+            return url, _as_text(headers, body, deadline)
         raise Refused(f"more than {MAX_REDIRECTS} redirects")
 
     def _checked(self, url: str) -> SplitResult:
@@ -111,31 +108,42 @@ class Web:
     def _get(self, parts: SplitResult, deadline: float) -> tuple[int, Mapping[str, str], bytes]:
         host, secure = parts.hostname or "", parts.scheme == "https"
         port = parts.port or (443 if secure else 80)
-        address = self._address(host, port)
+        address = self._address(host, port, deadline)
         connection = _Pinned(host, port, address, self.context if secure else None, deadline)
         try:
-            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            named = host if parts.port is None else f"{host}:{port}"
-            connection.request("GET", target.encode("ascii", "strict").decode(), headers={
-                "Host": f"[{named}]" if ":" in host and parts.port is None else named,
-                "User-Agent": "atomic-agents", "Accept": "text/*, application/json", "Accept-Encoding": "identity",
-                "Connection": "close",
-            })  # fmt: skip
-            answer = connection.getresponse()
-            headers = {name.lower(): value for name, value in answer.getheaders()}
-            redirects = 300 <= answer.status < 400
-            return answer.status, headers, b"" if redirects else _read(answer, connection, headers, deadline)
-        except (http.client.HTTPException, UnicodeError) as error:
+            with connection.ending_at(deadline):
+                found = self._ask(parts, host, connection)
+            _left(deadline)  # a connection that was cut looks like one that has ended
+        except (http.client.HTTPException, UnicodeError, OSError) as error:
+            _left(deadline)
+            if isinstance(error, OSError):
+                raise
             raise Refused(f"{host} gives no proper answer: {error}") from error
-        except TimeoutError:
-            raise Refused(f"{host} took longer than {self.seconds:g} s") from None
+        else:
+            return found
         finally:
             connection.close()
 
-    def _address(self, host: str, port: int) -> str:
+    def _ask(self, parts: SplitResult, host: str, connection: "_Pinned") -> tuple[int, Mapping[str, str], bytes]:
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        named = host if parts.port is None else f"{host}:{parts.port}"
+        connection.request("GET", target.encode("ascii", "strict").decode(), headers={
+            "Host": f"[{named}]" if ":" in host and parts.port is None else named,
+            "User-Agent": "atomic-agents", "Accept": "text/*, application/json", "Accept-Encoding": "identity",
+            "Connection": "close",
+        })  # fmt: skip
+        answer = connection.getresponse()
+        headers = {name.lower(): value for name, value in answer.getheaders()}
+        redirects = 300 <= answer.status < 400
+        return answer.status, headers, b"" if redirects else _read(answer, headers)
+
+    def _address(self, host: str, port: int, deadline: float) -> str:
         """A checked address of a host. One that is not public spoils all: it is no mistake to have both."""
         try:
-            found = self.resolve(host, port)
+            found = _within(deadline, lambda: self.resolve(host, port))
+        except TimeoutError:
+            _left(deadline)
+            raise Refused(f"{host} cannot be found: the look-up took too long") from None
         except (OSError, UnicodeError) as error:
             raise Refused(f"{host} cannot be found: {error}") from error
         for each in found:
@@ -154,14 +162,24 @@ class _Pinned(http.client.HTTPConnection):
         self._address, self._context, self._deadline = address, context, deadline
 
     def connect(self) -> None:
-        """Connect to the address; the certificate is checked against the name.
+        """Connect to the address; the certificate is checked against the name."""
+        self.plain = socket.create_connection((self._address, self.port), timeout=_left(self._deadline))
+        self.sock = self._context.wrap_socket(self.plain, server_hostname=self.host) if self._context else self.plain
 
-        `opened` stays when the answer takes the connection over.
-        """
-        plain = socket.create_connection((self._address, self.port), timeout=_left(self._deadline))
-        self.opened = self._context.wrap_socket(plain, server_hostname=self.host) if self._context else plain
-        self.opened.settimeout(_left(self._deadline))
-        self.sock = self.opened
+    @contextmanager
+    def ending_at(self, deadline: float) -> Iterator[None]:
+        """Cut the connection at the deadline: a server that sends a byte now and then passes every other time limit."""
+        timer = threading.Timer(max(deadline - time.monotonic(), 0), self._cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _cut(self) -> None:
+        with contextlib.suppress(OSError, AttributeError):  # not connected yet, or no more
+            self.plain.shutdown(socket.SHUT_RDWR)
 
 
 def tool(web: Web) -> Tool:
@@ -192,7 +210,28 @@ def _left(deadline: float) -> float:
     return left
 
 
-def _read(answer: http.client.HTTPResponse, connection: _Pinned, headers: Mapping[str, str], deadline: float) -> bytes:
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise Refused(f"{url} leads to {location!a}, which is no URL: {error}") from None
+
+
+def _within(deadline: float, look: Callable[[], Sequence[str]]) -> Sequence[str]:
+    """What a look-up that cannot be cut short gives, if it gives it in time."""
+    result: Future[Sequence[str]] = Future()
+
+    def work() -> None:
+        try:
+            result.set_result(look())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+            result.set_exception(error)
+
+    threading.Thread(target=work, name="look-up", daemon=True).start()
+    return result.result(_left(deadline))
+
+
+def _read(answer: http.client.HTTPResponse, headers: Mapping[str, str]) -> bytes:
     kind = headers.get("content-type", "text/plain").partition(";")[0].strip().lower()
     if not kind.startswith(_TYPES):
         raise Refused(f"it is {kind}, and only text is fetched")
@@ -200,7 +239,6 @@ def _read(answer: http.client.HTTPResponse, connection: _Pinned, headers: Mappin
         raise Refused("it is compressed although that was not asked for")
     data = b""
     while True:
-        connection.opened.settimeout(_left(deadline))
         chunk = answer.read1(_CHUNK)
         if not chunk:
             return data
@@ -209,47 +247,15 @@ def _read(answer: http.client.HTTPResponse, connection: _Pinned, headers: Mappin
             raise Refused(f"it is longer than {MAX_BYTES:,} bytes")
 
 
-def _as_text(headers: Mapping[str, str], body: bytes) -> str:
+def _as_text(headers: Mapping[str, str], body: bytes, deadline: float) -> str:
+    """The words of a page; what is marked up is parsed in a process of its own, which ends at the deadline."""
     stated = headers.get("content-type", "")
-    charset = stated.partition("charset=")[2].split(";")[0].strip("\"' ") or "utf-8"
+    charset = stated.lower().partition("charset=")[2].split(";")[0].strip("\"' ")
+    codec = codec_for(charset)
+    if "html" not in stated.lower():
+        return body.decode(codec or "utf-8", errors="replace")
+    data = codecs.BOM_UTF8 + body.decode(codec, errors="replace").encode() if codec else body
     try:
-        text = body.decode(charset, errors="replace")
-    except LookupError:
-        text = body.decode(errors="replace")
-    if "html" not in stated:
-        return text
-    page = _Words()
-    page.feed(text)
-    page.close()
-    return "\n".join(line for line in (" ".join(part.split()) for part in "".join(page.words).split("\n")) if line)
-
-
-class _Words(HTMLParser):
-    """What of a page is text for people."""
-
-    _SKIPPED = ("script", "style", "noscript", "template", "svg", "head")
-    _BLOCKS = ("p", "div", "br", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "section", "article", "pre", "table")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.words: list[str] = []
-        self._skipping: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in self._SKIPPED:
-            self._skipping.append(tag)
-        elif tag in self._BLOCKS:
-            self.words.append("\n")
-        elif tag == "a" and not self._skipping:
-            target = dict(attrs).get("href") or ""
-            self.words.append(f"({target}) " if target.startswith("http") else "")
-
-    def handle_endtag(self, tag: str) -> None:
-        if self._skipping and tag == self._skipping[-1]:
-            self._skipping.pop()
-        elif tag in self._BLOCKS:
-            self.words.append("\n")
-
-    def handle_data(self, data: str) -> None:
-        if not self._skipping:
-            self.words.append(data)
+        return isolated.text_of("the page.html", data, links=True, seconds=_left(deadline)).strip()
+    except DocumentUnreadable as error:
+        raise Refused(error.message) from error
