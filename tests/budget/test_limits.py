@@ -63,7 +63,7 @@ def test_a_request_is_judged_by_the_strictest_cap_it_could_pass(
 
 def test_the_reason_names_the_cap_what_is_spent_and_what_it_could_cost() -> None:
     assert judge(caps("5"), spent("4.5"), ONE).reason == (
-        "the daily cap of $5.00 could be passed: $4.5000 is spent and this request can cost up to $1.0000"
+        "the daily cap of $5.00 could be passed: $4.50 is spent and this request can cost up to $1.00"
     )
 
 

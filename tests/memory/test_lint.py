@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from atomic_agents.core.change import ChangeSet, Put
 from atomic_agents.memory import audit, edits, inventory, lint, mending
 from atomic_agents.memory.inventory import Finding
 from atomic_agents.memory.notebook import Notebook
@@ -218,3 +219,47 @@ def test_a_new_note_goes_to_the_page_of_its_section() -> None:
     assert "user_new.md" not in main
     assert "## Archive (superseded)\n\n- [n0](user_0.md)\n" in main
     assert memory.pages.keys() == {"c/memory/INDEX.md", "c/memory/INDEX_user.md", "c/memory/INDEX_user_2.md"}
+
+
+def test_a_hook_that_says_what_a_note_was_described_as_before_is_named_and_brought_up_to_date() -> None:
+    text = "# Memory Index\n\n## User Profile\n\n- [tea](user_tea.md) — black\n- [oak](user_oak.md) — by hand\n"
+    files = {"user_tea.md": note("tea", description="green"), "user_oak.md": note("oak", description="likes oak")}
+    former = {"user_tea.md": frozenset({"black"}), "user_oak.md": frozenset({"likes elm"})}
+    opened = vault({**files, "INDEX.md": text})
+    memory = inventory.take(opened, "c", TODAY, former)
+    book = Notebook(opened, "c", lambda _: True, TODAY)
+
+    named = [(each.line, each.message) for each in lint.index_hooks(memory)]
+    mending.reindex(book, memory)
+
+    assert named == [(5, "says of user_tea.md what its description was before it was edited")]
+    after = (book.read("c/memory/INDEX.md") or b"").decode()
+    assert after == text.replace("— black", "— green")
+
+
+def test_the_index_knows_what_a_note_was_described_as_before_it_was_edited_by_hand() -> None:
+    opened = vault({"user_tea.md": note("tea", description="black")})
+    index_of = MemoryIndex(opened, ":memory:")
+    index_of.refresh("c")
+    edited = note("tea", description="green").encode()
+    opened.store.apply(ChangeSet("edit", (Put("c/memory/user_tea.md", edited),)))
+    index_of.refresh("c")
+
+    assert index_of.former_hooks("c") == {"user_tea.md": {"black"}}
+
+
+@pytest.mark.parametrize("end", [" 2", " (1)", " copy", " copy 2", " (Case Conflict)"])
+def test_the_copy_of_a_sync_tool_is_no_note_beside_the_one_it_copied(end: str) -> None:
+    name = f"user_tea{end}.md"
+    opened = vault({"user_tea.md": note("tea"), name: note("tea")})
+
+    beside = inventory.take(opened, "c", TODAY)
+
+    assert (list(beside.notes), beside.copies) == (["user_tea.md"], (f"c/memory/{name}",))
+    assert [each.file for each in opened.notes("c")[0]] == ["user_tea.md"]
+
+
+def test_a_numbered_name_without_the_other_is_a_note() -> None:
+    alone = inventory.take(vault({"Chapter 2.md": note("two")}), "c", TODAY)
+
+    assert (list(alone.notes), alone.copies) == (["Chapter 2.md"], ())

@@ -2,7 +2,7 @@
 
 import datetime
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
@@ -34,19 +34,26 @@ class Sum(NamedTuple):
 
 
 def spent(store: Store, agent: str, today: datetime.date, cache: SumCache) -> Spent:
-    """What the log says was spent today and in this month, days being the operator's."""
+    """What the log says was spent today and in this month, days being the operator's.
+
+    What is dated after today counts as spent today: the clock may have been set back.
+    """
     day, month = Decimal(0), Decimal(0)
     unreadable: list[str] = []
-    for entry in store.list(layout.log_month(agent, today)):
+    later: list[str] = []
+    this_day = layout.log_day(agent, today)
+    for entry in (*store.list(layout.log_month(agent, today)), *_of_later_months(store, agent, today)):
         if not entry.path.endswith(".jsonl"):
             continue
         total, bad_line = _sum(store, entry, cache)
         month += total
-        if entry.path == layout.log_day(agent, today):
-            day = total
+        if entry.path >= this_day:
+            day += total
+        if entry.path > this_day and total:
+            later.append(entry.path)
         if bad_line:
             unreadable.append(bad_line)
-    return Spent(day, month, tuple(unreadable))
+    return Spent(day, month, tuple(unreadable), tuple(later))
 
 
 def known(store: Store, path: str, cache: SumCache) -> Sum | None:
@@ -62,6 +69,14 @@ def keep_grown(store: Store, before: Sum, added: Append, cache: SumCache) -> Non
     cost = _cost(json.loads(added.line))
     if entry and cost is not None and entry.size == before.entry.size + len(added.line.encode()) + 1:
         cache.keep_spend(added.path, entry.stamp, before.total + cost, before.bad_line)
+
+
+def _of_later_months(store: Store, agent: str, today: datetime.date) -> Iterator[Entry]:
+    """The logs of months after this one; nearly always there are none, which takes no look at each file."""
+    folder, month = layout.log(agent), layout.log_month(agent, today)
+    later = {path[: len(month)] for path in store.paths(folder) if path[: len(month)] > month}
+    for each in sorted(later):
+        yield from store.list(each)
 
 
 def _listed(store: Store, path: str) -> Entry | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
-from atomic_agents.core.values import Usd
+from atomic_agents.core.values import Usd, format_cap, format_usd
 from atomic_agents.vault.settings import CostGuardrails
 
 Action = Literal["allow", "alert", "fallback", "skip"]
@@ -15,11 +15,20 @@ _FALLBACK_CEILING = Decimal("1.5")
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What is spent today and this month; `unreadable` names log lines whose cost cannot be told."""
+    """What is spent today and this month; `unreadable` names log lines whose cost cannot be told.
+
+    Both include what is dated after today, so that a clock which was set back opens no cap; `later` names those logs.
+    """
 
     day: Usd = Decimal(0)
     month: Usd = Decimal(0)
     unreadable: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
+
+    def __add__(self, other: "Spent") -> "Spent":
+        return Spent(
+            self.day + other.day, self.month + other.month, self.unreadable + other.unreadable, self.later + other.later
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +92,10 @@ def judge(
     if not passed:
         return waved
     worst = max(passed, key=lambda cap: _STRICTNESS.index(cap.action))
-    reason = (
-        f"{_named(worst, whose)} could be passed: "
-        f"${worst.spent:.4f} is spent and this request can cost up to ${quote:.4f}"
-    )
+    sums = _told_apart(worst.spent, quote, worst.limit)
+    reason = f"{_named(worst, whose)} could be passed: {sums[0]} is spent and this request can cost up to {sums[1]}"
+    if spent.later:
+        reason += f"; that includes what is dated after today in {spent.later[0]}: set the clock, or correct that file"
     return Verdict(worst.action, reason, whose=whose, cap=worst)
 
 
@@ -112,7 +121,7 @@ def reached(fund: Fund, cost: Usd) -> Iterator[tuple[Cap, float, str]]:
         shares = [share for share in (*fund.guardrails.warning_thresholds, 1.0) if share > 0]
         passed = [share for share in shares if cap.limit > 0 and spent >= cap.limit * Decimal(str(share))]
         if passed and fund.guardrails.enabled:
-            words = f"{max(passed):.0%} of {_named(cap, fund.whose)} is spent: ${spent:.4f}"
+            words = f"{max(passed):.0%} of {_named(cap, fund.whose)} is spent: {format_usd(spent)}"
             yield replace(cap, spent=spent), max(passed), words
 
 
@@ -125,7 +134,13 @@ def _waved_through(guardrails: CostGuardrails, spent: Spent, quote: Usd | None, 
 
 
 def _named(cap: Cap, whose: str) -> str:
-    return f"{whose or 'the'} {'daily' if cap.period == 'day' else 'monthly'} cap of ${cap.limit:.2f}"
+    return f"{whose or 'the'} {'daily' if cap.period == 'day' else 'monthly'} cap of {format_cap(cap.limit)}"
+
+
+def _told_apart(spent: Usd, quote: Usd, limit: Usd) -> tuple[str, str]:
+    """What is spent and a quote, with as many places as show that together they pass the limit."""
+    places = next((n for n in range(2, 13) if round(spent, max(n, 4)) + round(quote, max(n, 4)) > limit), 13)
+    return format_usd(spent, places), format_usd(quote, places)
 
 
 def _caps(guardrails: CostGuardrails, spent: Spent, *, critical: bool) -> list[Cap]:

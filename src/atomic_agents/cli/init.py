@@ -3,7 +3,6 @@
 import shlex
 import sys
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 import click
@@ -11,7 +10,7 @@ import click
 from atomic_agents.cli import render
 from atomic_agents.cli.options import common, dry_run_option, json_option, workspace
 from atomic_agents.core.errors import AgentExists, UsageError
-from atomic_agents.core.values import near
+from atomic_agents.core.values import near, parse_usd
 from atomic_agents.operations import scaffold, templates
 from atomic_agents.operations.scaffold import QUESTIONS, Answers, Scaffold
 from atomic_agents.operations.workspace import Workspace
@@ -85,11 +84,8 @@ def _answers(given: Mapping[str, object], opened: Workspace) -> Answers:
         if text[key] and text[key] not in known:
             hint = f"write {key}: {(near(text[key], known) or known)[0]}"
             raise UsageError(f"there is no {key} {text[key]}; it can be {', '.join(known)}", hint=hint)
-    try:
-        budget = Decimal(text["budget"].lstrip("$").replace(",", ".")) if text["budget"] else None
-    except InvalidOperation:
-        budget = Decimal("NaN")
-    if budget is not None and not (budget.is_finite() and budget >= 0):
+    budget = parse_usd(text["budget"].replace(",", ".")) if text["budget"] else None
+    if budget is None and text["budget"]:
         raise UsageError(f"the budget is {text['budget']!r}; a number in USD is needed", hint="--budget 1.00")
     return Answers(
         name=str(given.get("name", "my-agent")),

@@ -58,7 +58,9 @@ def reindex_command(agent: str, dry_run: bool, as_json: bool, root: str | None) 
     """Bring INDEX.md of AGENT up to date; hooks, order and sections stay, and a long one is split."""
     with workspace(root) as opened:
         act = changes.plan if dry_run else changes.do
-        planned = act(opened, agent, changes.reindex, what="reindex", reason="the index was not what the notes say")
+        planned = act(
+            opened, agent, changes.reindex(opened), what="reindex", reason="the index was not what the notes say"
+        )
         show(agent, planned, dry_run=dry_run, as_json=as_json)
 
 
@@ -103,7 +105,7 @@ def _mend(
     opened: Workspace, name: str, found: dict[str, list[Finding]], *, dry_run: bool, yes: bool, as_json: bool
 ) -> None:  # fmt: skip
     for agent, findings in found.items():
-        verb = changes.mend(findings)
+        verb = changes.mend(opened, findings)
         planned = changes.plan(opened, agent, verb, what=f"{name} --fix", reason="proposed by lint and accepted")
         if not planned.change.changes or dry_run:
             show(agent, planned, dry_run=True, as_json=as_json)

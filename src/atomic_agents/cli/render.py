@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import click
 
 from atomic_agents.core.errors import AtomicAgentsError, SettingsInvalid
-from atomic_agents.core.values import Problem, Usd
+from atomic_agents.core.values import Problem, format_usd
 
 _MOST_PROBLEMS = 20
 _NOUNS = {
@@ -121,9 +121,7 @@ def table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> None:
         say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def money(amount: Usd) -> str:
-    """USD to the cent, to four places below a dollar."""
-    return f"${amount:,.2f}" if amount >= 1 else f"${amount:.4f}"
+money = format_usd
 
 
 def count(number: int, noun: str, plural: str = "") -> str:

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
 import click
@@ -10,7 +9,7 @@ import click
 from atomic_agents.cli import render
 from atomic_agents.cli.options import common, json_option, workspace
 from atomic_agents.core.errors import UsageError
-from atomic_agents.core.values import Usd
+from atomic_agents.core.values import Usd, parse_usd
 from atomic_agents.operations import runs, shapes
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime import replay
@@ -185,10 +184,7 @@ def usd(text: str | None) -> Usd | None:
     """A sum of money as an option has it."""
     if text is None:
         return None
-    try:
-        amount = Decimal(text.lstrip("$"))
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if not amount.is_finite() or amount < 0:
+    amount = parse_usd(text)
+    if amount is None:
         raise UsageError(f"--max-cost is {text!r}; a number in USD is needed", hint="--max-cost 0.50")
     return amount

@@ -66,6 +66,31 @@ class Document:
         """The line of the file, from 1, on which the body starts."""
         return self.text[: len(self.text) - len(self.body)].count("\n") + 1
 
+    def text_of(self, key: str) -> str:
+        """A front matter value that is meant as a text, as it is written: `name: 007` is 007, `name: no` is no.
+
+        "" where the key is absent or empty.
+        """
+        value = self.meta.get(key)
+        if value is None or isinstance(value, str):
+            return value or ""
+        written = [] if isinstance(value, list | dict) else frontmatter.written(self.head, key)
+        return written[0] if written else str(value)
+
+    def texts_of(self, key: str) -> tuple[str, ...]:
+        """A front matter list that is meant as texts, as they are written; a single text is a list of one.
+
+        Empty items do not count.
+        """
+        value = self.meta.get(key)
+        items = value if isinstance(value, list) else [value] if isinstance(value, str) else []
+        if any(not isinstance(item, str) for item in items):
+            if any(isinstance(item, list | dict) for item in items):
+                return tuple(str(item) for item in items if item is not None and str(item).strip())
+            written = frontmatter.written(self.head, key)
+            items = [text for item, text in zip(items, written, strict=True) if item is not None]
+        return tuple(item for item in items if item.strip())
+
     def line_of(self, key: str, *below: str) -> int:
         """The line of the file that `key` stands on, or a key `below` its value.
 

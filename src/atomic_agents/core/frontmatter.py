@@ -1,7 +1,8 @@
 """Read YAML front matter with the line of every key; the common forms fast, everything else through libyaml.
 
 The published format is written by PyYAML, so YAML 1.1 as PyYAML's C loader reads it is the truth here: `yes` is a
-boolean, an unquoted day is a date, the last of two equal keys wins. `_read_plain` reads the forms that writers and
+boolean, an unquoted day is a date, the last of two equal keys wins. Only numbers that are no plain decimals, such as
+010 and 1:30, stay the text that they are. `_read_plain` reads the forms that writers and
 people really use (`key: scalar`, `- item`, keys of a table, short flow lists) about six times faster and returns None
 for any other, for which libyaml is imported; a property test holds it equal to the C loader on whatever it accepts.
 """
@@ -41,7 +42,7 @@ _VALUE = rf"(?: ++{_WORDY_PLAIN}\n{_FOLDED}| ++{_SURE} *+\n|\n(?:{_ITEMS})?+)"
 _HEAD = rf"---\n(?:{_KEY}:{_VALUE}|\#[^\x00-\x1f\x7f]*+\n)*+---\n"
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _INTEGER = re.compile(rf"0|[1-9][0-9]{{0,{MAX_DIGITS - 1}}}")
-_DECIMAL = re.compile(r"[0-9]{1,15}\.[0-9]{1,15}", re.ASCII)
+_DECIMAL = re.compile(r"(?:0|[1-9][0-9]{0,14})\.[0-9]{1,15}", re.ASCII)
 _WORDY = re.compile(r"[^0-9A-FTXZa-ftoxz_.:+ -]")
 """What no number and no time of YAML 1.1 holds."""
 _SPECIAL: Mapping[str, object] = {
@@ -97,6 +98,13 @@ def line_of(text: str, *keys: str) -> int:
             if line.lstrip(" ").startswith(f"{keys[1]}:"):
                 return number
     return first + 1
+
+
+def written(text: str, key: str) -> list[str]:
+    """The scalars of a key, or of the list below it, as they are written, in a block that `read` accepts."""
+    from atomic_agents.core import libyaml  # noqa: PLC0415 - as above
+
+    return libyaml.written(text, key)
 
 
 def repeated(text: str) -> list[tuple[str, int]]:

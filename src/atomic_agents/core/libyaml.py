@@ -1,5 +1,7 @@
 """Front matter of any form, as libyaml reads it: slower than `frontmatter.py`, and 10 ms to import."""
 
+import re
+
 import yaml
 from yaml.constructor import SafeConstructor
 
@@ -8,6 +10,7 @@ from atomic_agents.core.block import MAX_DEPTH, MAX_DIGITS, MAX_VALUES, FrontMat
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MAP, _STR = "tag:yaml.org,2002:map", "tag:yaml.org,2002:str"
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|-?\.[0-9]+")
 _ODD = (ValueError, TypeError, OverflowError, AttributeError, LookupError)
 """What PyYAML raises for a value that does not fit its tag."""
 _OPENINGS = ("[", "{", "- ", "? ", "-\t", "?\t")
@@ -25,6 +28,7 @@ def read(text: str) -> FrontMatter:
         if not isinstance(root, yaml.MappingNode) or root.tag != _MAP:
             raise FrontMatterError("front matter is not a list of `key: value` lines", root.start_mark.line + 1)
         _weigh(root, {})
+        _keep_odd_numbers(root)
         spans = _spans(root)
         values = loader.construct_document(root)
         names = _odd_names(root)
@@ -37,6 +41,31 @@ def read(text: str) -> FrontMatter:
         loader.dispose()
     named = {names.get(key, str(key)): value for key, value in values.items()}
     return FrontMatter(named, {name: span for name, span in spans.items() if name in named})
+
+
+def _keep_odd_numbers(root: yaml.Node) -> None:
+    """Have numbers that are no plain decimals stay the text they are written as.
+
+    YAML 1.1 reads 010 as 8, 1:30 as 90 and 1_0 as 10, which nobody means who writes a sum of money or a name.
+    """
+    nodes, seen = [root], set[int]()
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, yaml.CollectionNode) and id(node) not in seen:
+            seen.add(id(node))
+            nodes += _children(node)
+        elif isinstance(node, yaml.ScalarNode) and node.tag in _NUMBERS and not _DECIMAL.fullmatch(node.value):
+            as_written = yaml.resolver.Resolver().resolve(yaml.ScalarNode, node.value, (True, False))  # type: ignore[no-untyped-call]
+            node.tag = _STR if as_written == node.tag else node.tag
+
+
+def written(text: str, key: str) -> list[str]:
+    """The scalars of a key, or of the list below it, as they are written, in a block that `read` accepts."""
+    root = yaml.compose(text, Loader=_Loader)
+    pairs = root.value if isinstance(root, yaml.MappingNode) else []
+    value = next((value for name, value in reversed(pairs) if name.value == key), None)
+    nodes = value.value if isinstance(value, yaml.SequenceNode) else [value]
+    return [str(node.value) for node in nodes if isinstance(node, yaml.ScalarNode)]
 
 
 def line_of(text: str, *keys: str) -> int:

@@ -46,6 +46,37 @@ _AGENT_SEGMENT = re.compile(r"[^\x00-\x20\x7f/\\:._][^\x00-\x1f\x7f/\\:]*")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}.*)?", re.ASCII)
 
 
+_PLAIN_DECIMAL = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,15})?|\.[0-9]{1,15}")
+
+
+def parse_usd(text: str) -> Usd | None:
+    """A sum that somebody typed, with or without a dollar sign; None where it is not a plain decimal.
+
+    What Python reads beyond that, such as 1_0, 1e3, NaN and digits of other scripts, is refused.
+    """
+    plain = text.strip().removeprefix("$")
+    return Decimal(plain) if _PLAIN_DECIMAL.fullmatch(plain) else None
+
+
+def format_usd(amount: Usd | float, places: int = 0) -> str:
+    """An amount to the cent, or to four places under a dollar; more where less would show a sum as nothing.
+
+    `places` is the least number of places, for sums that must be told apart.
+    """
+    value = Decimal(str(amount))
+    shown = 2 if abs(value) >= 1 else 4
+    if value and abs(value) < Decimal("0.0001"):
+        shown = 1 - value.adjusted()  # two digits that are not zero
+    return f"${value:,.{max(shown, places)}f}"
+
+
+def format_cap(amount: Usd | float) -> str:
+    """An amount as it is stated: all its places, and two at least."""
+    value = Decimal(str(amount)).normalize()
+    exponent = value.as_tuple().exponent
+    return f"${value:,.{max(2, -exponent if isinstance(exponent, int) else 0)}f}"
+
+
 def is_agent_name(name: str) -> bool:
     """Whether `name` may name an agent: segments split by `/`, none hidden, private or out of bounds."""
     return all(_AGENT_SEGMENT.fullmatch(part) and not part.endswith((".", " ")) for part in name.split("/"))

@@ -177,7 +177,10 @@ class Examination:
             self._notes[agent.name] = {
                 place.name: note.read(found, place.name)
                 for place, found in self.memory(agent)
-                if place.kind is Kind.NOTE and layout.is_note(place.name) and isinstance(found, Document)
+                if place.kind is Kind.NOTE
+                and layout.is_note(place.name)
+                and isinstance(found, Document)
+                and not self.vault.is_sync_copy(found.path)
             }
         return self._notes[agent.name]
 

@@ -18,11 +18,12 @@ def memory(examination: Examination, agent: Agent) -> Iterator[Finding]:
 
     `atomic-agents doctor --fix memory` brings the index up to date; `atomic-agents memory lint AGENT` says more.
     """
+    there = frozenset(entry.path for entry, _ in examination.by_agent.get(agent.name, ()))
     for place, document in examination.memory(agent):
         if isinstance(document, Problem):
             yield Finding("fail", f"{document.where}: {document.message}", document.hint)
             continue
-        if layout.is_conflict_copy(place.name):
+        if layout.is_conflict_copy(place.name) or layout.copied_from(document.path) in there:
             message = f"{document.path} is the copy that a sync tool made of a conflict"
             yield Finding("warn", message, "merge it into the other file and delete it")
             continue

@@ -78,7 +78,7 @@ def shared_spend(examination: Examination) -> Iterator[Finding]:
     if shared is None or not shared.capped:
         return
     each = [examination.spent(name) for name in names]
-    together = Spent(sum((one.day for one in each), Decimal(0)), sum((one.month for one in each), Decimal(0)))
+    together = sum(each, Spent())
     for _, _, words in limits.reached(limits.Fund(shared, together, "the vault's"), Decimal(0)):
         yield Finding("warn", words, "atomic-agents cost\nor raise the cap in policy.md")
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from mcp.server.context import ServerRequestContext as Context
 
 from atomic_agents.core.errors import AtomicAgentsError
+from atomic_agents.core.values import format_usd
 from atomic_agents.mcp_server.saying import words
 from atomic_agents.mcp_server.tools import Question
 from atomic_agents.operations import conversations
@@ -90,7 +91,7 @@ def _answer(going: Going, talk: Talk | None) -> tuple[list[str], bool]:
     if result is None:
         assert failure is not None  # noqa: S101 - a run that has ended has one of the two
         raise failure
-    facts = [f"run {result.run_id}", f"${result.cost:.4f}"]
+    facts = [f"run {result.run_id}", format_usd(result.cost)]
     if result.replayed:
         facts.append("the answer that this key had got")
     elif talk is not None:

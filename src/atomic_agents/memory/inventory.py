@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from atomic_agents.core.document import Document
 from atomic_agents.core.errors import AtomicAgentsError, DocumentUnreadable
@@ -57,6 +57,8 @@ class Inventory:
     persona: Mapping[str, str]
     wiki: Mapping[str, Note]
     paths: frozenset[str]
+    former_hooks: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """What notes were described as before, by file name, as far as that is known."""
 
     @property
     def current(self) -> Mapping[str, Note]:
@@ -68,14 +70,18 @@ class Inventory:
         return self.documents[file].line_of(key)
 
 
-def take(vault: Vault, agent: str, today: datetime.date) -> Inventory:
-    """Read everything that an agent remembers."""
+def take(
+    vault: Vault, agent: str, today: datetime.date, former_hooks: Mapping[str, frozenset[str]] | None = None
+) -> Inventory:
+    """Read everything that an agent remembers; `former_hooks` are those that its index knows."""
     documents: dict[str, Document] = {}
     problems: list[Problem] = []
     folder = layout.memory(agent)
     paths = frozenset(vault.store.paths(f"{agent}/"))
     names = sorted(path.removeprefix(folder) for path in paths if path.startswith(folder))
-    for file in filter(layout.is_note, names):
+    there = frozenset(names)
+    copies = {name for name in names if layout.is_conflict_copy(name) or layout.copied_from(name) in there}
+    for file in (name for name in names if layout.is_note(name) and name not in copies):
         found = _document(vault, f"{folder}{file}", problems)
         if found is not None:
             documents[file] = found
@@ -84,8 +90,8 @@ def take(vault: Vault, agent: str, today: datetime.date) -> Inventory:
     return Inventory(
         agent, today, documents, {file: note.read(found, file) for file, found in documents.items()},
         {f"{folder}{name}": text(vault, f"{folder}{name}") for name in names if layout.is_index(name)},
-        tuple(f"{folder}{name}" for name in names if layout.is_conflict_copy(name) and ".versions/" not in name),
-        tuple(problems), persona, _wiki(vault, agent, paths), paths,
+        tuple(f"{folder}{name}" for name in sorted(copies) if ".versions/" not in name),
+        tuple(problems), persona, _wiki(vault, agent, paths), paths, former_hooks or {},
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
-from atomic_agents.memory import alike
+from atomic_agents.memory import alike, hooks
 from atomic_agents.memory.inventory import Finding, Fix, Inventory, is_ours
 from atomic_agents.vault import index, layout, note
 from atomic_agents.vault.markdown import lines_of
@@ -219,6 +219,13 @@ def index_entries(memory: Inventory) -> Iterator[Finding]:
             yield _drift("index-orphan", found.path, 0, "is not listed in INDEX.md")
 
 
+def index_hooks(memory: Inventory) -> Iterator[Finding]:
+    """A hook does not say what its note was described as before."""
+    for path, text in memory.pages.items() if memory.former_hooks else ():
+        for number, file in hooks.stale(text, memory.former_hooks):
+            yield _drift("index-drift", path, number, f"says of {file} what its description was before it was edited")
+
+
 def index_size(memory: Inventory) -> Iterator[Finding]:
     """A page of the index has at most 150 lines of 150 characters."""
     for path, text in memory.pages.items():
@@ -236,7 +243,7 @@ RULES: Mapping[str, Callable[[Inventory], Iterator[Finding]]] = {
     rule.__name__: rule
     for rule in (
         unreadable, schema, provenance, held, dates, expired, stale, links, supersession, contradictions,
-        near_duplicates, conflict_copies, index_entries, index_size,
+        near_duplicates, conflict_copies, index_entries, index_hooks, index_size,
     )
 }  # fmt: skip
 

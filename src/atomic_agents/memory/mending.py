@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from atomic_agents.core.document import REMOVE
-from atomic_agents.memory import edits
+from atomic_agents.memory import edits, hooks
 from atomic_agents.memory.inventory import Finding, Fix, Inventory, is_ours
 from atomic_agents.memory.notebook import Notebook
 from atomic_agents.vault import index, layout, slices
@@ -28,8 +28,9 @@ def reindex(book: Notebook, memory: Inventory) -> bool:
     """
     folder = layout.memory(book.agent)
     pages = {path.removeprefix(folder): _text(book, path) for path in (*book.index_pages(), *memory.pages)}
-    whole = slices.joined(pages) if pages.get("INDEX.md") else "# Memory Index\n"
     notes = {file: found for file in memory.notes if (found := book.note(file))}
+    whole = slices.joined(pages) if pages.get("INDEX.md") else "# Memory Index\n"
+    whole = hooks.refreshed(whole, memory.former_hooks, {file: found.description for file, found in notes.items()})
     fresh = {
         f"{folder}{file}": text for file, text in slices.split(_with_all(_tidied(whole, notes, memory), notes)).items()
     }

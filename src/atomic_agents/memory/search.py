@@ -75,6 +75,17 @@ class MemoryIndex:
         )
         return [Problem(str(path), int(line), str(problem), str(hint)) for path, line, problem, hint in rows]
 
+    def former_hooks(self, agent: str) -> Mapping[str, frozenset[str]]:
+        """What the notes of an agent were described as before, by file, as far as it was indexed in between."""
+        query = (
+            "SELECT file, former_hooks.hook FROM former_hooks JOIN documents USING (path)"
+            " WHERE agent = ? AND kind = 'note' AND hidden = 0 AND former_hooks.hook != documents.hook"
+        )
+        found: dict[str, set[str]] = {}
+        for file, hook in self._rows(agent, query, agent):
+            found.setdefault(str(file), set()).add(str(hook))
+        return {file: frozenset(hooks) for file, hooks in found.items()}
+
     def count(self, agent: str) -> int:
         """How many notes the agent has."""
         return int(self._rows(agent, "SELECT count(*) FROM documents WHERE agent = ? AND kind = 'note'", agent)[0][0])
@@ -146,7 +157,9 @@ class MemoryIndex:
                 known, (changed, gone) = stored, self._differences(agent, stored)
             # What goes wrong from here on leaves it unknown what is stored.
             del self._stamps[agent]
+            hooks = {}
             for path in [*gone, *(entry.path for entry in changed if entry.path in known)]:
+                hooks[path] = tables.hook_of(connection, path)
                 tables.take_out(connection, path)
                 del known[path]
             number = tables.agent_number(connection, agent)
@@ -154,6 +167,7 @@ class MemoryIndex:
                 row = self._row(agent, entry)
                 if row is not None:
                     tables.put(connection, number, row)
+                    tables.keep_former_hook(connection, row, hooks.get(entry.path, ""))
                     known[entry.path] = entry.stamp
         self._remember(agent, known)
 
@@ -182,9 +196,17 @@ class MemoryIndex:
                 before = known.get(path)
                 if before is not None:
                     there.append(path)
-                if before != stamp and (before is not None or _is_searched(kind, path.removeprefix(folder))):
+                if before != stamp and (before is not None or self._is_searched(kind, path, folder)):
                     changed.append(entry)
         return changed, known.keys() - there if len(there) < len(known) else frozenset()
+
+    def _is_searched(self, kind: Kind, path: str, folder: str) -> bool:
+        file = path.removeprefix(folder)
+        if kind == "raw":
+            return file.endswith(_TEXTS) and not any(part.startswith(".") for part in file.split("/"))
+        if kind == "conversation":
+            return "/" not in file and is_note_file(file)
+        return is_note_file(file) and not self._vault.is_sync_copy(path)
 
     def _row(self, agent: str, entry: Entry) -> tables.Row | None:
         """A document as it is kept; None where it has gone meanwhile."""
@@ -241,14 +263,6 @@ def _folders(agent: str) -> tuple[tuple[Kind, str], ...]:
 
 def _kind(agent: str, path: str) -> tuple[Kind, str]:
     return next((kind, path.removeprefix(folder)) for kind, folder in _folders(agent) if path.startswith(folder))
-
-
-def _is_searched(kind: Kind, file: str) -> bool:
-    if kind == "raw":
-        return file.endswith(_TEXTS) and not any(part.startswith(".") for part in file.split("/"))
-    if kind == "conversation":
-        return "/" not in file and is_note_file(file)
-    return is_note_file(file)
 
 
 def _day(kind: Kind, file: str, found: Note | None) -> str:

@@ -15,7 +15,7 @@ from atomic_agents.vault.note import Note
 Kind = Literal["note", "wiki", "raw", "journal", "conversation"]
 KINDS: tuple[Kind, ...] = ("note", "wiki", "raw", "journal", "conversation")
 
-FORM = 3
+FORM = 4
 SCHEMA = """
 CREATE TABLE agents (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL);
 CREATE TABLE documents (
@@ -37,6 +37,7 @@ CREATE INDEX who_speaks ON speakers (document);
 CREATE TABLE links (document INTEGER NOT NULL, target TEXT NOT NULL, PRIMARY KEY (document, target)) WITHOUT ROWID;
 CREATE INDEX linked ON links (target);
 CREATE VIRTUAL TABLE texts USING fts5 (body, about, tokenize='porter unicode61 remove_diacritics 2');
+CREATE TABLE former_hooks (path TEXT NOT NULL, hook TEXT NOT NULL, PRIMARY KEY (path, hook)) WITHOUT ROWID;
 CREATE TABLE spend (path TEXT PRIMARY KEY, stamp TEXT NOT NULL, total TEXT NOT NULL, bad_line TEXT NOT NULL)
 """
 
@@ -111,6 +112,18 @@ def take_out(connection: sqlite3.Connection, path: str) -> None:
         connection.execute("DELETE FROM links WHERE document = ?", document)
         connection.execute("DELETE FROM speakers WHERE document = ?", document)
         connection.execute("DELETE FROM documents WHERE id = ?", document)
+
+
+def hook_of(connection: sqlite3.Connection, path: str) -> str:
+    """The description that a document is kept with, "" for none."""
+    row = connection.execute("SELECT hook FROM documents WHERE path = ?", (path,)).fetchone()
+    return str(row[0]) if row else ""
+
+
+def keep_former_hook(connection: sqlite3.Connection, row: Row, former: str) -> None:
+    """Remember what a note was described as, where that has changed: an index may still say it."""
+    if row.kind == "note" and row.note is not None and former and former != row.note.description:
+        connection.execute("INSERT OR IGNORE INTO former_hooks VALUES (?, ?)", (row.path, former))
 
 
 def _put_passages(connection: sqlite3.Connection, section: int, found: Section, named: str) -> None:

@@ -73,13 +73,13 @@ class Page:
     @property
     def hashes(self) -> Mapping[str, str]:
         """The hashes that its sources had, by path."""
-        pairs = (line.partition("  ") for line in note.texts(self.document.meta.get(HASHES)))
+        pairs = (line.partition("  ") for line in self.document.texts_of(HASHES))
         return {path: found for found, _, path in pairs}
 
     @property
     def stale(self) -> tuple[str, ...]:
         """The sources that are marked as changed since."""
-        return note.texts(self.document.meta.get(STALE))
+        return self.document.texts_of(STALE)
 
     @property
     def citations(self) -> list[Citation]:
@@ -111,7 +111,7 @@ def pages(vault: Vault, agent: str) -> list[Page]:
     folder = layout.wiki(agent)
     for path in vault.store.paths(folder):
         file = path.removeprefix(folder)
-        if not layout.is_note(file):
+        if not layout.is_note(file) or vault.is_sync_copy(path):
             continue
         try:
             document = vault.document(path)

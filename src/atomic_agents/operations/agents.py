@@ -153,7 +153,10 @@ def _last_status(workspace: Workspace, path: str) -> str:
 
 
 def _count(workspace: Workspace, folder: str) -> int:
-    return sum(1 for path in workspace.store.paths(folder) if is_note_file(path.removeprefix(folder)))
+    return sum(
+        is_note_file(path.removeprefix(folder)) and not workspace.vault.is_sync_copy(path)
+        for path in workspace.store.paths(folder)
+    )
 
 
 def _last_run(survey: Survey, agent: str) -> datetime.date | None:

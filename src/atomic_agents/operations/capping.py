@@ -1,4 +1,7 @@
-"""Caps that fit what an agent has cost so far, and the change set that states them in its `model.md`."""
+"""Caps that fit what an agent has cost so far, and the change set that states them in its `model.md`.
+
+A cap is held against what is spent and the most that the next request can cost, so one that fits leaves room for that.
+"""
 
 import contextlib
 import datetime
@@ -9,40 +12,83 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 
+from atomic_agents.budget import prices
 from atomic_agents.core.change import ChangeSet, Put
 from atomic_agents.core.document import Document, parse, same
 from atomic_agents.core.errors import DocumentUnreadable, UsageError
-from atomic_agents.core.values import Usd
+from atomic_agents.core.values import Usd, format_usd
+from atomic_agents.operations import record
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.vault import layout, settings
+from atomic_agents.vault.settings import ModelSettings
 
 ENOUGH_DAYS = 14
 """Days on which something was spent; from fewer nothing is concluded."""
 _WINDOW = 30
+_RUNS = 10_000
 _CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """Caps that leave room: a day may cost twice what 19 of 20 days did, a month half as much again as the last."""
+    """Caps in USD under which no run of the recorded days would have been stopped, and what decided them."""
 
     agent: str
     daily: Usd
     monthly: Usd
     days: int
+    reason: str
 
 
-def suggest(agent: str, spent: Mapping[datetime.date, Usd], today: datetime.date) -> Suggestion | None:
-    """What the last days suggest; None where they are too few."""
+def suggest(
+    agent: str, spent: Mapping[datetime.date, Usd], today: datetime.date, *, dearest_run: Usd, most: Usd
+) -> Suggestion | None:
+    """The caps that the last days suggest; None where they are too few.
+
+    A day may cost twice what 19 of 20 days did, a month half as much again as the last 30 days. There is always room
+    for the most expensive run seen, and for `most`, what one more request can cost.
+    """
     first = today - datetime.timedelta(days=_WINDOW)
-    costs = sorted(cost for day, cost in spent.items() if cost > 0 and first < day <= today)
+    recent = {day: cost for day, cost in spent.items() if cost > 0 and first < day <= today}
+    costs = sorted(recent.values())
     if len(costs) < ENOUGH_DAYS:
         return None
+    total = sum(costs, Decimal(0))
     high = costs[math.ceil(len(costs) * 0.95) - 1]
-    mean = sum(costs, Decimal(0)) / len(costs)
-    return Suggestion(
-        agent, _cents(max(2 * high, 3 * mean)), _cents(sum(costs, Decimal(0)) * Decimal("1.5")), len(costs)
+    room = f"and {format_usd(most)}, the most that one request can cost"
+    daily, reason = max(
+        (2 * high, f"twice {format_usd(high)}, which 19 of 20 days stayed within"),
+        (3 * total / len(costs), "three times the average day"),
+        (dearest_run + most, f"{format_usd(dearest_run)}, the most expensive run, {room}"),
+        (costs[-1] + most, f"{format_usd(costs[-1])}, the most expensive day, {room}"),
     )
+    monthly = max(total * Decimal("1.5"), total + most, daily)
+    found = Suggestion(agent, _cents(daily), _cents(monthly), len(costs), reason)
+    return found if _would_have_held(found, recent, most) else None
+
+
+def _would_have_held(found: Suggestion, recent: Mapping[datetime.date, Usd], most: Usd) -> bool:
+    """Whether every recorded day, and every month of them, could have ended with one more request under the caps."""
+    months: dict[str, Usd] = {}
+    for day, cost in recent.items():
+        months[f"{day:%Y-%m}"] = months.get(f"{day:%Y-%m}", Decimal(0)) + cost
+    return all(cost + most <= found.daily for cost in recent.values()) and all(
+        cost + most <= found.monthly for cost in months.values()
+    )
+
+
+def most_of_a_request(workspace: Workspace, model: ModelSettings) -> Usd | None:
+    """The most that one request of an agent can cost, None where nobody knows the price of its model."""
+    if not model.model or prices.is_free(model.model):
+        return Decimal(0) if model.model else None
+    known = prices.load(workspace.vault)
+    return known.most(model.model, input_tokens=model.max_input_tokens, output_tokens=model.max_output_tokens)
+
+
+def dearest_run(workspace: Workspace, agent: str, since: datetime.date) -> Usd:
+    """What the most expensive run of an agent has cost since a day."""
+    listed = record.list_runs(workspace, agent, since=since, limit=_RUNS)
+    return max((line.cost for line in listed.runs if line.cost is not None), default=Decimal(0))
 
 
 def plan(workspace: Workspace, name: str, daily: Usd, monthly: Usd) -> ChangeSet:

@@ -1,7 +1,7 @@
 """Change what an agent remembers: each verb is planned in a notebook, shown as a diff, applied, recorded and undone."""
 
 import secrets as randomness
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,27 +107,37 @@ def examine(workspace: Workspace, name: str, *, audited: bool) -> list[Finding]:
     """What `lint` finds in the memory of an agent and the citations of its wiki; with `audited`, what `audit` does."""
     workspace.require()
     agent = workspace.vault.agent(name).name
-    memory = inventory.take(workspace.vault, agent, workspace.clock().date())
+    memory = inventory.take(workspace.vault, agent, workspace.clock().date(), former_hooks(workspace, agent))
     if audited:
         return audit.run(memory, workspace.secrets)
     cited = wiki.check(workspace.vault, agent)
     return [*lint.run(memory), *(Finding("citation", one.path, one.line, one.message, one.hint) for one in cited)]
 
 
-def mend(findings: Sequence[Finding]) -> Verb:
+def former_hooks(workspace: Workspace, agent: str) -> Mapping[str, frozenset[str]]:
+    """What the notes of an agent were described as before they were edited by hand, by file."""
+    workspace.memory.refresh(agent)
+    return workspace.memory.former_hooks(agent)
+
+
+def mend(workspace: Workspace, findings: Sequence[Finding]) -> Verb:
     """The verb that carries out what findings propose."""
 
     def verb(book: Notebook) -> str:
-        memory = inventory.take(book.vault, book.agent, book.today)
+        memory = inventory.take(book.vault, book.agent, book.today, former_hooks(workspace, book.agent))
         return "\n".join(mending.mend(book, memory, findings))
 
     return verb
 
 
-def reindex(book: Notebook) -> str:
-    """Bring the index up to date, and split it where it is long."""
-    changed = mending.reindex(book, inventory.take(book.vault, book.agent, book.today))
-    return "wrote INDEX.md anew" if changed else ""
+def reindex(workspace: Workspace) -> Verb:
+    """The verb that brings the index up to date, and splits it where it is long."""
+
+    def verb(book: Notebook) -> str:
+        memory = inventory.take(book.vault, book.agent, book.today, former_hooks(workspace, book.agent))
+        return "wrote INDEX.md anew" if mending.reindex(book, memory) else ""
+
+    return verb
 
 
 def proposals(workspace: Workspace, name: str) -> list[Proposal]:

@@ -73,7 +73,7 @@ def apply(workspace: Workspace, fix: Fix) -> None:
 def _memory(workspace: Workspace, agent: Agent) -> Iterator[Fix]:
     """The index as the notes are."""
     memory = inventory.take(workspace.vault, agent.name, workspace.clock().date())
-    verb = changes.mend(list(memory_checks.drift(memory)))
+    verb = changes.mend(workspace, list(memory_checks.drift(memory)))
     planned = changes.plan(workspace, agent.name, verb, what="doctor --fix", reason="found by doctor")
     yield Fix(agent.name, f"memory/{agent.name}", planned.change)
 

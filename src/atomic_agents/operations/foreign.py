@@ -178,7 +178,7 @@ class _Work:
         self.made.moved.append(Moved(path, "AGENTS.md", "instructions"))
 
     def _note(self, path: str, found: Document, *, pinned: bool = False) -> None:
-        name = str(found.meta.get("name") or path.rpartition("/")[2].removesuffix(".md"))[: note.MAX_NAME]
+        name = (found.text_of("name") or path.rpartition("/")[2].removesuffix(".md"))[: note.MAX_NAME]
         stated = found.meta.get("type")
         type_ = str(stated) if stated in note.TYPES else "reference"
         target = self._free(f"memory/{note.file_name(type_, name)}")

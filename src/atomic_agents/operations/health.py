@@ -9,6 +9,7 @@ from inspect import signature
 from atomic_agents.budget import prices
 from atomic_agents.core.errors import AtomicAgentsError, ModelUnknown, SettingsInvalid
 from atomic_agents.core.model import Usage
+from atomic_agents.core.values import format_usd
 from atomic_agents.doctor import (
     alert_checks,
     check,
@@ -159,7 +160,7 @@ def _asked(workspace: Workspace, model: str, agent: str) -> Result:
     if found.failure is not None:
         return Result("live", agent, Finding("fail", f"{model}: {found.failure.message}", found.failure.hint))
     return Result(
-        "live", agent, Finding("pass", f"{model} answers: ${found.cost:.4f}, {found.latency_ms / 1000:.1f} s")
+        "live", agent, Finding("pass", f"{model} answers: {format_usd(found.cost)}, {found.latency_ms / 1000:.1f} s")
     )
 
 

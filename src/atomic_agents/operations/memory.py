@@ -36,7 +36,7 @@ def documents(
         for name in names
         for folder in (layout.memory(name), layout.wiki(name))
         for entry in workspace.store.list(folder)
-        if layout.is_note(entry.path.removeprefix(folder))
+        if layout.is_note(entry.path.removeprefix(folder)) and not workspace.vault.is_sync_copy(entry.path)
     ]
     for name, entry, file in listed[start : start + most]:
         with contextlib.suppress(DocumentUnreadable, StorageFailed, PathRefused):

@@ -9,7 +9,7 @@ from atomic_agents.budget import ledger
 from atomic_agents.core.change import ABSENT, Append, Change, ChangeSet, Put
 from atomic_agents.core.ending import Ending
 from atomic_agents.core.errors import AtomicAgentsError, Conflict
-from atomic_agents.core.values import Usd
+from atomic_agents.core.values import Usd, format_usd
 from atomic_agents.guard.secrets import redact
 from atomic_agents.memory.lifecycle import Captures
 from atomic_agents.memory.seen import seen_again
@@ -184,7 +184,7 @@ class Closing:
         blob = self.vault.store.read(path)
         before = blob.data.decode(errors="surrogateescape") if blob else ""
         facts = [outcome.message for outcome in self.captures.outcomes]
-        facts.append(f"{record['model']}, ${self.spent(state):.4f}, {record['ending']}")
+        facts.append(f"{record['model']}, {format_usd(self.spent(state))}, {record['ending']}")
         outcome = state.text if state.ending is Ending.OK else f"{state.text}\n\nIt ended early: {state.reason}"
         said = journal.run_entry(
             now,

@@ -62,7 +62,7 @@ class Pool:
                 break
             held, logged = self._look(today)
         aside = sum((usd for _, usd in held.values()), Decimal(0))
-        return Spent(logged.day + aside, logged.month + aside, logged.unreadable)
+        return logged + Spent(aside, aside)
 
     def _look(self, today: datetime.date) -> tuple[dict[str, tuple[str, Usd]], Spent]:
         """What is held and what is logged, in this order, so that a run that ends meanwhile is never in neither."""
@@ -72,12 +72,8 @@ class Pool:
     def _logged(self, today: datetime.date, running: set[str]) -> Spent:
         if not self._agents:
             self._agents = layout.agents(self.store.paths())
-        day, month, unreadable = Decimal(0), Decimal(0), list[str]()
-        for agent in sorted({*self._agents, *running}):
-            found = ledger.spent(self.store, agent, today, self.sums)
-            day, month = day + found.day, month + found.month
-            unreadable += found.unreadable
-        return Spent(day, month, tuple(unreadable))
+        agents = sorted({*self._agents, *running})
+        return sum((ledger.spent(self.store, agent, today, self.sums) for agent in agents), Spent())
 
     def _held(self) -> dict[str, tuple[str, Usd]]:
         """Agent and sum of each other run that is under way, by run id."""

@@ -13,7 +13,7 @@ from atomic_agents.budget.prices import Prices
 from atomic_agents.core.errors import AtomicAgentsError, ProviderFailed
 from atomic_agents.core.model import Model, Request, Usage
 from atomic_agents.core.store import Store
-from atomic_agents.core.values import Usd
+from atomic_agents.core.values import Usd, format_cap, format_usd
 from atomic_agents.runtime.pool import Pool
 from atomic_agents.runtime.states import Refused, Reserved
 from atomic_agents.vault import layout
@@ -143,8 +143,8 @@ class Purse:
         if self.max_cost is None or (quote is not None and paid + quote <= self.max_cost):
             return None
         self.own = True
-        most = "an unknown sum" if quote is None else f"${paid + quote:.4f}"
-        return Refused(f"the run could cost {most} and --max-cost is ${self.max_cost}")
+        most = "an unknown sum" if quote is None else format_usd(paid + quote)
+        return Refused(f"the run could cost {most} and --max-cost is {format_cap(self.max_cost)}")
 
     def _spent(self, paid: Usd) -> Iterator[limits.Fund]:
         """What is spent of each fund that has caps, with what this run has cost so far."""
@@ -210,7 +210,7 @@ class Purse:
 
 
 def _and(spent: limits.Spent, paid: Usd) -> limits.Spent:
-    return limits.Spent(spent.day + paid, spent.month + paid, spent.unreadable)
+    return spent + limits.Spent(paid, paid)
 
 
 def most_tokens(request: Request) -> int:

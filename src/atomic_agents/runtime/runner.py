@@ -16,8 +16,10 @@ from atomic_agents.core.values import Usd
 from atomic_agents.guard.paths import PathPolicy
 from atomic_agents.guard.policy import authority
 from atomic_agents.guard.secrets import redact, spelled_out
+from atomic_agents.memory import hooks
 from atomic_agents.memory.blocks import CaptureFilter, split_blocks
 from atomic_agents.memory.lifecycle import Captures, Outcome
+from atomic_agents.memory.notebook import Notebook
 from atomic_agents.memory.search import MemoryIndex
 from atomic_agents.runtime import gate, prompt, turn
 from atomic_agents.runtime.calling import Calling
@@ -239,6 +241,8 @@ class Runner:
             return Assembled(self.plain, (), self.earlier)
         agent = self.agent.name
         self.memory.refresh(agent)
+        book = Notebook(self.vault, agent, lambda _path: True, self.clock().date())
+        hooks.refresh(book, self.memory.former_hooks(agent))
         captures = self._closing.captures if self.order.capture else None
         today = self.clock().date()
         self._hands = self.open_hands(self._record, self._warnings.append)

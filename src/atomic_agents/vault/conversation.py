@@ -125,10 +125,8 @@ def read(document: Document, *, agent: str, name: str) -> Conversation:
             summary = Summary(words, min(int(found["covers"]), len(turns)), at, run_id)
     started = turns[0].at if turns else _stated(document, "started")
     last = turns[-1].answered_at if turns else _stated(document, "last")
-    title = document.meta.get("title")
-    return Conversation(
-        name, agent, title if isinstance(title, str) else "", started, last, tuple(turns), summary, document
-    )
+    title = document.text_of("title")
+    return Conversation(name, agent, title, started, last, tuple(turns), summary, document)
 
 
 def with_turn(before: Document | None, turn: Turn, *, agent: str, path: str) -> Document:

@@ -115,6 +115,16 @@ def line_of(text: str, file: str) -> str:
     return next(filter(stands_alone, lines), "").rstrip("\r\n")
 
 
+def hook_of(line: str) -> tuple[str, str]:
+    """What stands before the hook of an entry, and the hook; ("", "") where the line is no entry."""
+    match = _ENTRY.match(line)
+    if match is None:
+        return "", ""
+    rest = line[match.end() :]
+    hook = rest.lstrip(" \t—–:-")
+    return line[: len(line) - len(hook)], hook.rstrip()
+
+
 def insert(text: str, title: str, line: str) -> str:
     """The index with an entry, or several, each a line, first in the section of that title."""
     return _insert(text or "# Memory Index\n", title, line)

@@ -41,7 +41,8 @@ OWN_FOLDERS = frozenset((
 ))  # fmt: skip
 
 
-_CONFLICT_COPY = re.compile(r"conflicted copy|\.sync-conflict-|\(conflict|_conf\(", re.IGNORECASE)
+_CONFLICT_COPY = re.compile(r"conflicted copy|\.sync-conflict-|\((?:case )?conflict|_conf\(", re.IGNORECASE)
+_NUMBERED_COPY = re.compile(r"(.+?)(?: [2-9]| \([1-9]\)| copy(?: [2-9])?)(\.[^./]+)")
 
 
 def identity(agent: str) -> str:
@@ -298,6 +299,19 @@ def is_note(file: str) -> bool:
 def is_conflict_copy(name: str) -> bool:
     """Whether a sync tool made a file of that name because two machines had written it."""
     return "conf" in name.lower() and _CONFLICT_COPY.search(name) is not None  # the whole look costs ten times as much
+
+
+def copied_from(path: str) -> str:
+    """The path of which `path` would be the numbered copy that a sync tool makes; "" where it cannot be one.
+
+    iCloud and Finder number copies (`tea 2.md`, `tea copy.md`), Google Drive puts the number in brackets. Without the
+    other file beside it, such a name is a name like any other.
+    """
+    if path[-5:-4] != " " and path[-4:-3] not in ")y":  # what stands before `.md`: most names need no closer look
+        return ""
+    folder, slash, name = path.rpartition("/")
+    numbered = _NUMBERED_COPY.fullmatch(name)
+    return f"{folder}{slash}{numbered[1]}{numbered[2]}" if numbered else ""
 
 
 def is_private(folder: str) -> bool:

@@ -66,20 +66,20 @@ def read(document: Document, file: str) -> Note:
     return Note(
         path=document.path,
         file=file,
-        name=_text(meta, "name") or _text(meta, "title") or file.removesuffix(".md"),
-        description=_text(meta, "description"),
-        type=_text(meta, "type"),
+        name=document.text_of("name") or document.text_of("title") or file.removesuffix(".md"),
+        description=document.text_of("description"),
+        type=document.text_of("type"),
         captured=parse_date(meta.get("captured")),
         last_seen=parse_date(meta.get("last_seen")),
         expires=parse_date(meta.get("expires_at")),
-        confidence=_text(meta, "confidence"),
-        provenance=_text(meta, "provenance"),
+        confidence=document.text_of("confidence"),
+        provenance=document.text_of("provenance"),
         pinned=meta.get("pinned") is True,
         archived=meta.get("archived") is True,
-        superseded_by=_text(meta, "superseded_by"),
-        supersedes=tuple(dict.fromkeys((*texts(meta.get("supersedes")), *texts(meta.get("supersedes_list"))))),
-        sources=texts(meta.get("sources")),
-        tags=texts(meta.get("tags")),
+        superseded_by=document.text_of("superseded_by"),
+        supersedes=tuple(dict.fromkeys((*document.texts_of("supersedes"), *document.texts_of("supersedes_list")))),
+        sources=document.texts_of("sources"),
+        tags=document.texts_of("tags"),
         accepted=meta.get("accepted") not in (None, "", False),
         body=document.body.strip(),
     )
@@ -89,11 +89,6 @@ def texts(value: object) -> tuple[str, ...]:
     """A list of texts; a single text counts as a list of one, and empty items do not count."""
     items = value if isinstance(value, list) else [value] if isinstance(value, str) else []
     return tuple(str(item) for item in items if item is not None and str(item).strip())
-
-
-def _text(meta: Mapping[str, object], key: str) -> str:
-    value = meta.get(key)
-    return "" if value is None else str(value)
 
 
 def problems(document: Document, *, wiki: bool) -> list[Problem]:

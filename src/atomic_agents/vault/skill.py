@@ -82,8 +82,8 @@ def _read(vault: Vault, folder: str) -> Skill:
         document = parse(path, blob.data if blob else b"")
     except AtomicAgentsError as error:
         return Skill(at, "", "", folder, "", (Problem(path, 0, error.message.removeprefix(f"{path}: "), error.hint),))
-    meta, problems = document.meta, []
-    name, description = (str(meta.get(key) or "").strip() for key in ("name", "description"))
+    problems: list[Problem] = []
+    name, description = (document.text_of(key).strip() for key in ("name", "description"))
     if not _NAME.fullmatch(name):
         message = f"name is {name!r}; small letters, digits and - are needed, 64 at most" if name else "has no name"
         problems.append(Problem(path, document.line_of("name"), message, f"write name: {at}"))
@@ -99,7 +99,7 @@ def _read(vault: Vault, folder: str) -> Skill:
     if lines > _MAX_LINES:
         message = f"has {lines:,} lines; {_MAX_LINES} are read with ease"
         problems.append(Problem(path, 0, message, "move parts into files beside it", "warning"))
-    when = " ".join(str(meta.get("when_to_use") or "").split())
+    when = " ".join(document.text_of("when_to_use").split())
     return Skill(name or at, " ".join(description.split()), when, folder, document.body.strip(), tuple(problems))
 
 

@@ -187,7 +187,7 @@ class Vault:
         unreadable: list[Problem] = []
         for entry in self.store.list(layout.memory(agent)):
             file = entry.path.removeprefix(layout.memory(agent))
-            if not is_note_file(file):
+            if not is_note_file(file) or self.is_sync_copy(entry.path):
                 continue
             try:
                 found.append(self.note(entry, file))
@@ -196,6 +196,11 @@ class Vault:
             except (StorageFailed, PathRefused) as error:
                 unreadable.append(Problem(entry.path, 0, error.message, error.hint))
         return found, unreadable
+
+    def is_sync_copy(self, path: str) -> bool:
+        """Whether a document is the numbered copy that a sync tool made of the one beside it."""
+        original = layout.copied_from(path)
+        return bool(original) and self.store.read(original) is not None
 
     def journal_days(self, agent: str) -> list[tuple[datetime.date, str]]:
         """The days that have a journal and their paths, newest first."""

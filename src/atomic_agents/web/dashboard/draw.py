@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from jinja2 import Environment, FileSystemBytecodeCache, PackageLoader, StrictUndefined
 
-from atomic_agents.core.values import Usd
+from atomic_agents.core.values import Usd, format_usd
 
 # Control characters, and those that turn the direction of text: what an approval shows must be what it means.
 _DECEIVING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
@@ -50,8 +50,7 @@ def money(value: Usd | float | None) -> str:
     """To the cent, or to four places under a dollar."""
     if value is None:
         return "—"
-    amount = Decimal(str(value))
-    return "$0" if amount == 0 else f"${amount:,.4f}" if abs(amount) < 1 else f"${amount:,.2f}"
+    return format_usd(value) if value else "$0"
 
 
 def when(at: datetime.datetime | None, today: datetime.date | None = None) -> str:

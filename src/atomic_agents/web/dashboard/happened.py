@@ -41,7 +41,7 @@ def runs(look: Look, query: Mapping[str, str]) -> Mapping[str, object]:
     found = sorted((line for each in listed for line in each.runs), key=lambda line: in_order(line.at), reverse=True)
     return {
         "agent": agent, "status": status, "page": page, "more": len(found) > page * _A_PAGE,
-        "endings": tuple(Ending),
+        "endings": ("", *Ending),
         "runs": found[(page - 1) * _A_PAGE : page * _A_PAGE],
     }  # fmt: skip
 

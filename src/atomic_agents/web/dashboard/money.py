@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from atomic_agents.core.change import ChangeSet, Put
 from atomic_agents.core.errors import UsageError
+from atomic_agents.core.values import parse_usd
 from atomic_agents.operations import capping, costs
 from atomic_agents.operations.costs import Sum
 from atomic_agents.operations.rollups import Cell
@@ -45,7 +46,10 @@ def cap(look: Look, query: Mapping[str, str]) -> Mapping[str, object]:
     change = capping.plan(look.workspace, name, daily, monthly)
     store = look.workspace.store
     diff = list(change.diff(lambda path: blob.data if (blob := store.read(path)) else None))
-    return {"agent": name, "daily": daily, "monthly": monthly, "diff": diff, "was": was(change)}
+    settings = look.settings(name)
+    most = capping.most_of_a_request(look.workspace, settings.model) if settings else None
+    return {"agent": name, "daily": daily, "monthly": monthly, "diff": diff, "was": was(change),
+            "too_low": most if most is not None and min(daily, monthly) < most else None}  # fmt: skip
 
 
 def usd(text: str) -> Decimal:
@@ -54,10 +58,10 @@ def usd(text: str) -> Decimal:
     Raises:
         UsageError: it is none.
     """
-    try:
-        return Decimal(text.strip().removeprefix("$"))
-    except ArithmeticError:
-        raise UsageError(f"{text!r} is no sum in USD", hint="write 0.50") from None
+    amount = parse_usd(text)
+    if amount is None:
+        raise UsageError(f"{text!r} is not an amount in USD", hint="write 0.50")
+    return amount
 
 
 def was(change: ChangeSet) -> str:
@@ -100,11 +104,16 @@ def _suggestions(look: Look, agent: str) -> list[capping.Suggestion]:
         settings = look.settings(name)
         by_day = look.rollups.by(lambda cell: cell.day, look.cells.get(name, ()))
         spent = {datetime.date.fromisoformat(day): each.cost for day, each in by_day.items() if day}
-        suggested = capping.suggest(name, spent, look.today)
-        if settings is None or suggested is None:
+        most = capping.most_of_a_request(look.workspace, settings.model) if settings else None
+        if settings is None or most is None or len(spent) < capping.ENOUGH_DAYS:
+            continue
+        dearest = capping.dearest_run(look.workspace, name, look.days[0])
+        suggested = capping.suggest(name, spent, look.today, dearest_run=dearest, most=most)
+        if suggested is None:
             continue
         caps = settings.model.guardrails
         fits = caps.enabled and caps.daily_cap is not None and caps.monthly_cap is not None
-        if not fits or (caps.daily_cap or _ZERO) > 4 * suggested.daily:
+        daily = caps.daily_cap or _ZERO
+        if not fits or daily > 4 * suggested.daily or daily < most:
             found.append(suggested)
     return found
