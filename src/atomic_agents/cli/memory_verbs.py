@@ -12,10 +12,13 @@ import click
 from atomic_agents.cli import render
 from atomic_agents.cli.options import common, dry_run_option, json_option, workspace, yes_option
 from atomic_agents.core.errors import AtomicAgentsError, Conflict, UsageError
-from atomic_agents.memory import edits, redact
+from atomic_agents.memory import edits
 from atomic_agents.memory.notebook import Notebook
+from atomic_agents.memory.redaction.phrase import REPLACEMENT, Phrase
 from atomic_agents.operations import changes
 from atomic_agents.operations.changes import Plan, Verb
+from atomic_agents.operations.redaction import plan as redaction
+from atomic_agents.operations.redaction.plan import Redaction
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.vault import note as notes
 
@@ -177,32 +180,52 @@ def undo_command(agent: str, change: str, reason: str, dry_run: bool, as_json: b
 @click.command("redact")
 @click.argument("agent")
 @click.argument("text")
-@click.option("--with", "replacement", default=redact.REPLACEMENT, show_default=True, help="What stands there instead.")
+@click.option("--with", "replacement", default=REPLACEMENT, show_default=True, help="What stands there instead.")
+@click.option("--parts", is_flag=True, help="Take TEXT out of longer words too.")
+@click.option("--match-case", is_flag=True, help="Tell upper case from lower case.")
 @dry_run_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 @common
 def redact_command(
-    agent: str, text: str, replacement: str, dry_run: bool, yes: bool, as_json: bool, root: str | None
+    agent: str, text: str, replacement: str, parts: bool, match_case: bool, dry_run: bool, yes: bool, as_json: bool,
+    root: str | None,
 ) -> None:  # fmt: skip
-    """Take TEXT out of everything that is kept of AGENT, former texts too; this cannot be undone."""
+    """Take TEXT, a word or a phrase, out of everything that is kept of AGENT; this cannot be undone.
+
+    Whole words go, in upper and lower case, wherever people or models wrote them: in notes and their former texts,
+    journals, conversations, logs and transcripts. Keys, numbers, ids, paths, dates and names of models stay. A note or
+    page whose name has the word is renamed, and every link to it follows. What still holds the word is named.
+    """
+    phrase = Phrase(text, replacement, parts=parts, match_case=match_case)
     with workspace(root) as opened:
-        found = changes.plan_redaction(opened, agent, text, replacement)
-        if not as_json:
+        found = redaction.plan(opened, agent, phrase)
+        if dry_run and not as_json:
+            for line in redaction.diff(opened, found):
+                render.say(line)
+        elif not as_json:
             for path, count in found.places:
                 render.say(f"{path}: {count:,}")
-        if found.changes and not dry_run:
-            again = shlex.join(["atomic-agents", "memory", "redact", agent, text, "--yes"])
-            ask(
-                f"take it out of {render.count(len(found.places), 'document')} for good", again, yes=yes, silent=as_json
-            )
-            changes.carry_out_redaction(opened, agent, found)
+        if found.change.changes and not dry_run:
+            given = ["--with", replacement] if replacement != REPLACEMENT else []
+            given += [*(["--parts"] if parts else []), *(["--match-case"] if match_case else [])]
+            again = shlex.join(["atomic-agents", "memory", "redact", agent, text, *given, "--yes"])
+            places = render.count(len(found.places), "document")
+            ask(f"take it out of {places} for good", again, yes=yes, silent=as_json)
+            found = redaction.carry_out(opened, agent, phrase)
+        shown = redaction.as_json(opened, found, dry_run=dry_run) if as_json else {}
     if as_json:
-        stays = [{"path": path, "why": why} for path, why in found.stays]
-        render.say_json({"places": dict(found.places), "stays": stays, "dry_run": dry_run})
+        render.say_json(shown)
         return
-    for path, why in found.stays:
-        render.notice(f"{path} is left: {why}")
+    _say_redacted(found, dry_run=dry_run)
+
+
+def _say_redacted(found: Redaction, *, dry_run: bool) -> None:
+    for old, new in found.renamed:
+        render.say(f"{old} {'would be' if dry_run else 'is'} renamed {new}")
+    for left in found.left:
+        render.notice(f"{left.path} {left.why}")
+        render.hint(left.hint)
     places = render.count(len(found.places), "document")
     render.say(f"dry run: it stands in {places}; nothing was changed" if dry_run else f"redacted in {places}")
 

@@ -3,16 +3,14 @@
 import secrets as randomness
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from atomic_agents.core.change import ChangeSet
 from atomic_agents.core.errors import Conflict
 from atomic_agents.guard.paths import PathPolicy
-from atomic_agents.memory import audit, edits, history, inventory, lint, mending, promotion, redact, wiki
+from atomic_agents.memory import audit, edits, history, inventory, lint, mending, promotion, wiki
 from atomic_agents.memory.inventory import Finding
 from atomic_agents.memory.notebook import Notebook
 from atomic_agents.memory.promotion import Proposal
-from atomic_agents.memory.redact import Redaction
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.vault import layout
 
@@ -171,23 +169,3 @@ def promote(workspace: Workspace, name: str, files: Sequence[str]) -> Verb:
         return "\n".join(said)
 
     return verb
-
-
-def plan_redaction(workspace: Workspace, name: str, text: str, replacement: str) -> Redaction:
-    """Where a text stands in what is kept of an agent."""
-    workspace.require()
-    return redact.plan(workspace.vault, workspace.vault.agent(name).name, text, replacement)
-
-
-def carry_out_redaction(workspace: Workspace, name: str, found: Redaction) -> None:
-    """Take the text out, from the derived index too, which is made anew when it is needed.
-
-    Raises:
-        Conflict: a document was written since; nothing was changed.
-    """
-    apply(workspace, name, ChangeSet(f"redact a text in {name}", found.changes))
-    workspace.close()
-    if workspace.index_database != ":memory:":
-        with workspace.store.lock("index", wait=_WAIT):
-            for suffix in ("-wal", "-shm", ""):
-                Path(workspace.index_database + suffix).unlink(missing_ok=True)
