@@ -1,5 +1,6 @@
 """A vault in which everything that is kept of an agent says something, made by real runs of a scripted model."""
 
+import functools
 import json
 import re
 from collections.abc import Mapping
@@ -8,14 +9,12 @@ from atomic_agents.core.change import ChangeSet, Put
 from atomic_agents.core.errors import ProviderFailed
 from atomic_agents.core.model import Answer, ToolCall, Usage
 from atomic_agents.memory import edits
-from atomic_agents.operations import changes, conversations, dreaming, dreams, evidence, finishing, journal, wiki
+from atomic_agents.operations import changes, dreaming, dreams, finishing, journal
 from atomic_agents.operations.dreaming import Wish
-from atomic_agents.operations.redaction import plan
-from atomic_agents.operations.workspace import Workspace
-from atomic_agents.memory.redaction.phrase import Phrase
 from atomic_agents.runtime.conversation import Talk
 from atomic_agents.runtime.runner import Order
 from atomic_agents.stores.memory import MemoryStore
+from atomic_agents.testing.scripted import Script
 from atomic_agents.testing.workspaces import add_agent, run, scripted_workspace
 
 NAME = "caldwell"
@@ -79,13 +78,6 @@ status: ok
 """
 
 
-class Failing:
-    """Answers once with a call, and then fails."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-
 def usage() -> Usage:
     return Usage(1200, 80)
 
@@ -123,7 +115,7 @@ def make() -> MemoryStore:
 def _remember(store: MemoryStore) -> None:
     opened = scripted_workspace(store, [])
     for fields in (TEA, COST):
-        changes.do(opened, NAME, lambda book, fields=fields: edits.add(book, fields), what="add", reason="about tea")
+        changes.do(opened, NAME, functools.partial(edits.add, fields=fields), what="add", reason="about tea")
     changes.do(
         opened, NAME, lambda book: edits.edit(book, "user_green_tea", {"description": "tea, always"}, None),
         what="edit", reason="the user said so",
@@ -135,13 +127,15 @@ def _remember(store: MemoryStore) -> None:
 
 def _run(store: MemoryStore) -> None:
     block = f"Noted, the cost is ok.\n\n```atomic_capture\n{json.dumps(CAPTURE)}\n```\n"
+    read = call("read_note", name="user_green_tea.md")
+    black = {**TEA, "name": "Black tea", "body": "Black tea, the user says, is null."}
     script = [
-        Answer("I look.", (call("recall", query="cost of tea"), call("read_note", name="user_green_tea.md")), usage(), "tool_calls"),
-        Answer(block, (call("remember", **{**TEA, "name": "Black tea", "body": "Black tea, the user says, is null."}),), usage(), "tool_calls"),
+        Answer("I look.", (call("recall", query="cost of tea"), read), usage(), "tool_calls"),
+        Answer(block, (call("remember", **black),), usage(), "tool_calls"),
         Answer("The status of the tea is true.", (), usage()),
     ]  # fmt: skip
     run(scripted_workspace(store, script), "What does the user's tea cost in 2026? remember: tea is ok.")
-    failing = [
+    failing: Script = [
         Answer("First I look at memory.", (call("recall", query="status"),), usage(), "tool_calls"),
         ProviderFailed("the model is down, said the provider about tea", context={"status": 400}),
     ]  # fmt: skip

@@ -34,12 +34,13 @@ _TITLES = "|".join(re.escape(title) for title in (*index.SECTIONS.values(), inde
 _INDEX = re.compile(
     rf"^\# (?:Memory|Wiki) Index\b.*$|^\#\# (?:{_TITLES}|Recently Promoted.*)$|^.*\]\(INDEX_[^()\s]+\).*$", re.MULTILINE
 )
-_FORMS: Mapping[Kind, re.Pattern[str]] = {
-    Kind.JOURNAL: _JOURNAL, Kind.CONVERSATION: _CONVERSATION, Kind.INDEX: _INDEX,
-}  # fmt: skip
 _CITATION = re.compile(
     r"^(?P<lead>\[\^[\w-]+\]:[ \t]*raw/.+?[ \t]+[—–-]+[ \t]+[\"“])(?P<quote>.+)(?P<end>[\"”][ \t]*)$", re.MULTILINE
 )
+_FORMS: Mapping[Kind, re.Pattern[str]] = {
+    Kind.JOURNAL: _JOURNAL, Kind.CONVERSATION: _CONVERSATION, Kind.INDEX: _INDEX,
+    Kind.WIKI: _CITATION,
+}  # fmt: skip
 _BLOCK = re.compile(r"^(?P<open>`{3,}\w*\n)(?P<inside>.*?)(?=^`{3,}[ \t]*$)", re.DOTALL | re.MULTILINE)
 
 
@@ -66,7 +67,8 @@ class Documents:
             raise Unreadable(str(error.context["message"])) from error
         head = self._with_head(document, kind) if document.has_front_matter else document
         above = head.text[: len(head.text) - len(head.body)]
-        body = self._body(path, head.body, kind)
+        with self.redactor.at(document.body_line):
+            body = self._body(path, head.body, kind)
         after = (above + body).encode(errors="surrogateescape")
         if document.has_front_matter and parse(path, after).meta.keys() != document.meta.keys():
             raise Unreadable("its front matter could not be read any more")
@@ -76,7 +78,11 @@ class Documents:
 
     def line(self, text: str, *, folder: str = "memory") -> str:
         """A line of an index, or several, as the index will have them; `folder` is the one that it stands in."""
-        return "".join(self._entry(line, folder) for line in re.findall(r"[^\n]*\n|[^\n]+", text))
+        edited = []
+        for number, line in enumerate(re.findall(r"[^\n]*\n|[^\n]+", text), 1):
+            with self.redactor.at(number, whole=True):
+                edited.append(self._entry(line, folder))
+        return "".join(edited)
 
     def _learn_entry(self, path: str, before: Document, after: Document) -> None:
         """Remember the line that an index has for a note, as programs write it."""
@@ -86,7 +92,10 @@ class Documents:
         self.entries[index.entry(old.name, file, old.description)] = index.entry(new.name, new_file, new.description)
 
     def _with_head(self, document: Document, kind: Kind) -> Document:
-        changes = {key: self._value(key, value, kind) for key, value in document.meta.items()}
+        changes = {}
+        for key, value in document.meta.items():
+            with self.redactor.at(document.line_of(key), whole=True):
+                changes[key] = self._value(key, value, kind)
         edited = document.edit(changes)
         lines = [
             self.redactor.text(line) if line.lstrip().startswith("#") else line
@@ -141,6 +150,7 @@ class Documents:
         parts = [part.strip() for part in phrase.pattern.split(quote)]
         longest = max(parts, key=len)
         if not any(map(str.isalnum, longest)):
+            self.redactor.kept.append((found.string.count("\n", 0, found.start()) + 1, "a citation"))
             return found[0]
         self.redactor.count += 1
         return f"{found['lead']}{longest}{found['end']}"

@@ -1,6 +1,7 @@
 """The words of people and models in a text, edited; links, paths, tags and the form of records stay as they are."""
 
 import bisect
+import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -16,10 +17,13 @@ STRUCTURE = frozenset((
     "accepted", "superseded_by", "supersedes", "supersedes_list", "merge_into", "status", "state", "kind", "role",
     "event", "trigger", "model", "model_id", "default_model", "fallback_model", "provider", "agent", "agent_name",
     "ts", "at", "started", "last", "date", "run_id", "id", "key", "path", "paths", "file", "files", "tool_name", "tool",
-    "rule", "where", "source_hashes", "stale_sources", "sha256", "fingerprint", "binding", "cron", "schedule", "left_out", "sections",
-    "tools", "targets", "idempotency_key", "conversation_id", "transcript_hash", "resumed_hash", "finish",
+    "rule", "where", "source_hashes", "stale_sources", "sha256", "fingerprint", "binding", "cron", "schedule",
+    "left_out", "tools", "targets", "idempotency_key", "conversation_id", "transcript_hash", "resumed_hash", "finish",
 ))  # fmt: skip
 """Keys, in front matter and in JSON, whose values say what something is: never a text of somebody's."""
+
+_TABLES = frozenset(("sections", "tools"))
+"""Keys of JSON below which nothing is anybody's text."""
 
 _TEXTS = frozenset((
     "text", "work_item", "summary", "error", "partial", "content", "message", "body", "description", "title", "system",
@@ -77,6 +81,13 @@ class Redactor:
     renames: Renames
     kept: list[tuple[int, str]] = field(default_factory=list)
     count: int = 0
+
+    @contextlib.contextmanager
+    def at(self, line: int, *, whole: bool = False) -> Iterator[None]:
+        """Count the lines of what has to stay from a line of the document; all of it stands on it where `whole`."""
+        mark = len(self.kept)
+        yield
+        self.kept[mark:] = [(line if whole else line - 1 + number, what) for number, what in self.kept[mark:]]
 
     def text(self, text: str, *, folder: str = "", form: re.Pattern[str] | None = None) -> str:
         """A text of Markdown, or a plain one; `form` matches what else of it is the form of a record."""
@@ -154,9 +165,10 @@ def is_structure(key: str, value: object) -> bool:
 
 def _is_text(keys: tuple[str, ...], value: str, *, given: bool) -> bool:
     """Whether a value of JSON is somebody's text: its key says so, or it has several words and the key says nothing."""
-    if not STRUCTURE.isdisjoint(keys):
+    key = keys[-1] if keys else ""
+    if key in STRUCTURE or not _TABLES.isdisjoint(keys):
         return False
-    if keys and keys[-1] in _TEXTS:
+    if key in _TEXTS:
         return True
     if parse_date(value) is not None:
         return False
@@ -181,7 +193,7 @@ def _joined(spans: Iterator[tuple[int, int, str]]) -> list[tuple[int, int, str]]
     for start, end, what in sorted(spans):
         if joined and start < joined[-1][1]:
             first, last, before = joined.pop()
-            joined.append((first, max(last, end), before or what))
+            joined.append((first, max(last, end), before and what))
         else:
             joined.append((start, end, what))
     return joined

@@ -29,9 +29,12 @@ def is_operators(path: str) -> bool:
     return path.startswith(_OPERATORS) or path in _OPERATORS_FILES
 
 
-def waiting_runs(workspace: Workspace, agent: str) -> set[str]:
-    """The runs of an agent that wait for the operator: what they ask for must not change meanwhile."""
-    found = set()
+def waiting(workspace: Workspace, agent: str) -> tuple[set[str], set[str]]:
+    """The runs of an agent that wait for the operator, and the paths of their requests.
+
+    What they ask for must not change meanwhile.
+    """
+    runs, paths = set[str](), set[str]()
     for path in workspace.store.paths(hands.WAITING):
         blob = workspace.store.read(path)
         try:
@@ -39,8 +42,9 @@ def waiting_runs(workspace: Workspace, agent: str) -> set[str]:
         except (ValueError, RecursionError):
             continue
         if isinstance(pointer, dict) and pointer.get("agent") == agent:
-            found.add(str(pointer.get("run_id", "")))
-    return found
+            runs.add(str(pointer.get("run_id", "")))
+            paths.add(str(pointer.get("path", "")))
+    return runs, paths
 
 
 def left(

@@ -1,5 +1,6 @@
 """Take words out of everything that is kept of an agent, as one change set."""
 
+import datetime
 import functools
 import json
 import secrets
@@ -25,6 +26,7 @@ from atomic_agents.vault.kinds import Kind
 
 _WAIT = 60.0
 _TRIES = 6
+_WAITS = ("holds it, and the run waits for your answer", "atomic-agents approvals list")
 _BY_HAND = "edit it in a text editor"
 
 
@@ -135,15 +137,20 @@ class _Plan:
         self._redactor = Redactor(self.phrase, names)
         self._documents = Documents(self._redactor)
         self._transcripts = Transcripts(self._redactor, self.workspace.clock())
+        self._waiting_runs, self._requests = elsewhere.waiting(self.workspace, self.agent)
 
     def make(self) -> Redaction:
         """Edit every document in memory."""
         for path in sorted(self._paths, key=_rank):
-            if not elsewhere.is_operators(path) and not _is_of_later(path):
-                self._edit(self._full(path), self._editor(path))
+            full = self._full(path)
+            if full in self._requests:
+                if self.phrase.found_in(self._text(full)):
+                    self._leave(full, *_WAITS)
+            elif not elsewhere.is_operators(path) and not _is_of_later(path):
+                self._edit(full, self._editor(path))
         self._edit_runs()
         self._edit_records()
-        self._edit_alerts()
+        self._edit_records_of_vault()
         self._follow_links()
         changes = tuple(self._changes())
         self._left += elsewhere.left(self.workspace, self.agent, self.phrase, self._redactor.renames, self._paths)
@@ -217,13 +224,12 @@ class _Plan:
 
     def _edit_runs(self) -> None:
         """Edit transcripts in the order of their runs, and then the logs that state their ends."""
-        waiting = elsewhere.waiting_runs(self.workspace, self.agent)
         broken = {
             checked.run_id for checked in evidence.verify(self.workspace, (), self.agent)
             if checked.verdict.state == "broken"
         }  # fmt: skip
         for run_id, path in self._runs():
-            held = self._left_because(run_id, waiting, broken)
+            held = self._left_because(run_id, broken)
             if held is None:
                 self._edit(self._full(path), self._transcript(run_id))
             elif self.phrase.found_in(self._text(self._full(path))):
@@ -238,22 +244,22 @@ class _Plan:
         paths.pop("", None)
         earlier = {run_id: self._resumed_from(path) for run_id, path in paths.items()}
         done: set[str] = set()
-        for run_id in paths:
-            chain = []
+        for last in sorted(paths):
+            line, run_id = list[tuple[str, str]](), last
             while run_id in paths and run_id not in done:
                 done.add(run_id)
-                chain.append((run_id, paths[run_id]))
+                line.append((run_id, paths[run_id]))
                 run_id = earlier[run_id]
-            yield from reversed(chain)
+            yield from reversed(line)
 
     def _resumed_from(self, path: str) -> str:
         blob = self.workspace.store.read(self._full(path))
         started = next(log.read(path, blob.data), None) if blob else None
         return str(started.record.get("resumed_from", "")) if started else ""
 
-    def _left_because(self, run_id: str, waiting: set[str], broken: set[str]) -> tuple[str, str] | None:
-        if run_id in waiting:
-            return "holds it, and the run waits for your answer", "atomic-agents approvals list"
+    def _left_because(self, run_id: str, broken: set[str]) -> tuple[str, str] | None:
+        if run_id in self._waiting_runs:
+            return _WAITS
         if run_id in broken:
             return "holds it, and is not as it was written", f"atomic-agents runs verify {run_id}"
         return None
@@ -275,8 +281,8 @@ class _Plan:
             edit = records.dream if path.startswith("dreams/") else edit
             self._edit(self._full(path), functools.partial(self._json, edit=edit))
 
-    def _edit_alerts(self) -> None:
-        """Edit what the operator was told about the agent; the record is the vault's."""
+    def _edit_records_of_vault(self) -> None:
+        """Edit what the vault itself keeps of the agent: what the operator was told, how its schedules ended."""
         mark = f'"agent": {json.dumps(self.agent, ensure_ascii=False)}'.encode()
 
         def edit(data: bytes) -> bytes:
@@ -285,6 +291,8 @@ class _Plan:
 
         for path in self.workspace.store.paths(layout.ALERTS):
             self._edit(path, edit)
+        for path in self.workspace.store.paths(f"{layout.SCHEDULE_STATES}{self.agent}/"):
+            self._edit(path, functools.partial(self._json, edit=self._redactor.json_text))
 
     def _follow_links(self) -> None:
         """Let links from documents that stay otherwise, in the whole vault, lead to the new names."""
@@ -318,7 +326,7 @@ class _Plan:
 
     def _record(self) -> Put:
         """What `memory history` says of it: that it was done, and not what was taken out."""
-        now = self.workspace.clock()
+        now = datetime.datetime.now(datetime.UTC)  # as every record of a change has it, so that they are in order
         stamp = f"{now.strftime('%Y%m%dT%H%M%S%fZ')}_{secrets.token_hex(4)}"
         record = {
             "id": stamp, "ts": now.astimezone().isoformat(timespec="seconds"), "what": "redact", "by": "operator",

@@ -55,7 +55,9 @@ class Transcripts:
         for number, line in enumerate(lines, 1):
             record = _record(line)
             if record is not None:
-                yield edit_strings(line, _Line(self, record).edit)
+                with self.redactor.at(number, whole=True):
+                    edited = edit_strings(line, _Line(self, record).edit)
+                yield edited
                 continue
             if line.strip() and self.redactor.phrase.found_in(line):
                 self.torn.append(number)
