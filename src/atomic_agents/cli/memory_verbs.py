@@ -222,11 +222,11 @@ def redact_command(
 
 def _say_redacted(found: Redaction, *, dry_run: bool) -> None:
     for old, new in found.renamed:
-        render.say(f"{old} {'would be' if dry_run else 'is'} renamed {new}")
+        render.say(f"{'would rename' if dry_run else 'renamed'} {old} to {new}")
     for left in found.left:
         render.notice(f"{left.path} {left.why}")
         render.hint(left.hint)
-    places = render.count(len(found.places), "document")
+    places = render.count(len(found.places), "document") if found.places else "no document"
     render.say(f"dry run: it stands in {places}; nothing was changed" if dry_run else f"redacted in {places}")
 
 
