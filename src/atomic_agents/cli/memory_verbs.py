@@ -30,7 +30,9 @@ _FIELDS = (
     click.option("--source", "sources", multiple=True, help="Where you have it from; may be repeated."),
     click.option("--tag", "tags", multiple=True, help="A tag; may be repeated."),
     click.option("--expires", "expires_at", metavar="YYYY-MM-DD", help="The last day on which it holds."),
-    click.option("--anyway", is_flag=True, help="Though a decision on the subject says something else."),
+    click.option(
+        "--anyway", is_flag=True, help="Though a decision on the subject says something else, or it looks like a key."
+    ),
 )
 
 
@@ -73,7 +75,8 @@ def add_command(
         return edits.add(book, fields, supersedes=supersedes, anyway=anyway)
 
     with workspace(root) as opened:
-        _carry_out(opened, agent, verb, "add", reason, dry_run=dry_run, as_json=as_json)
+        verb_ = verb if anyway else changes.without_secrets(opened, verb)
+        _carry_out(opened, agent, verb_, "add", reason, dry_run=dry_run, as_json=as_json)
 
 
 @click.command("edit")
@@ -90,14 +93,15 @@ def edit_command(
     fields = _given(given)
     with workspace(root) as opened:
         if body is None and not fields and sys.stdin.isatty():
-            _in_editor(opened, agent, note, reason, dry_run=dry_run, as_json=as_json)
+            _in_editor(opened, agent, note, reason, anyway=anyway, dry_run=dry_run, as_json=as_json)
             return
         text = sys.stdin.read() if body == "-" else body
 
         def verb(book: Notebook) -> str:
             return edits.edit(book, note, fields, text, anyway=anyway)
 
-        _carry_out(opened, agent, verb, "edit", reason, dry_run=dry_run, as_json=as_json)
+        verb_ = verb if anyway else changes.without_secrets(opened, verb)
+        _carry_out(opened, agent, verb_, "edit", reason, dry_run=dry_run, as_json=as_json)
 
 
 @click.command("merge")
@@ -105,17 +109,20 @@ def edit_command(
 @click.argument("note")
 @click.argument("others", nargs=-1, required=True)
 @click.option("--body", metavar="TEXT", help="The joined text; without it, the texts below each other.")
+@click.option("--anyway", is_flag=True, help="Though the text looks like a key.")
 @_changing
 def merge_command(
-    agent: str, note: str, others: tuple[str, ...], body: str | None, reason: str, dry_run: bool, as_json: bool,
-    root: str | None,
+    agent: str, note: str, others: tuple[str, ...], body: str | None, anyway: bool, reason: str, dry_run: bool,
+    as_json: bool, root: str | None,
 ) -> None:  # fmt: skip
     """Join OTHERS into NOTE of AGENT; they stay, superseded by it."""
+
+    def verb(book: Notebook) -> str:
+        return edits.merge(book, note, others, body)
+
     with workspace(root) as opened:
-        _carry_out(
-            opened, agent, lambda book: edits.merge(book, note, others, body), "merge", reason,
-            dry_run=dry_run, as_json=as_json,
-        )  # fmt: skip
+        verb_ = verb if anyway or body is None else changes.without_secrets(opened, verb)
+        _carry_out(opened, agent, verb_, "merge", reason, dry_run=dry_run, as_json=as_json)
 
 
 @click.command("supersede")
@@ -267,7 +274,9 @@ def _carry_out(
     show(agent, act(opened, agent, verb, what=what, reason=reason, undoes=undoes), dry_run=dry_run, as_json=as_json)
 
 
-def _in_editor(opened: Workspace, agent: str, file: str, reason: str, *, dry_run: bool, as_json: bool) -> None:
+def _in_editor(
+    opened: Workspace, agent: str, file: str, reason: str, *, anyway: bool, dry_run: bool, as_json: bool
+) -> None:  # fmt: skip
     """Let the operator edit a note; what they wrote is kept in a file where it cannot be taken over."""
     before = edits.find(changes.notebook(opened, agent), file)
     text = click.edit(before.text, extension=".md", require_save=True)
@@ -281,7 +290,8 @@ def _in_editor(opened: Workspace, agent: str, file: str, reason: str, *, dry_run
         return edits.replace(book, file, text.encode())
 
     try:
-        _carry_out(opened, agent, verb, "edit", reason, dry_run=dry_run, as_json=as_json)
+        verb_ = verb if anyway else changes.without_secrets(opened, verb)
+        _carry_out(opened, agent, verb_, "edit", reason, dry_run=dry_run, as_json=as_json)
     except AtomicAgentsError as error:
         with tempfile.NamedTemporaryFile(
             "w", suffix=f"-{Path(before.path).name}", delete=False, encoding="utf-8"

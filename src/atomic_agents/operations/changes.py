@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from atomic_agents.core.change import ChangeSet
 from atomic_agents.core.errors import Conflict
+from atomic_agents.guard import secrets as guard
 from atomic_agents.guard.paths import PathPolicy
 from atomic_agents.memory import audit, edits, history, inventory, lint, mending, promotion, wiki
 from atomic_agents.memory.inventory import Finding
@@ -91,6 +92,24 @@ def do(workspace: Workspace, name: str, verb: Verb, *, what: str, reason: str, u
             else:
                 return planned
     raise AssertionError  # the last attempt returns or raises
+
+
+def without_secrets(workspace: Workspace, verb: Verb) -> Verb:
+    """The verb, refused where it would write a key or a password into a document that did not have it."""
+
+    def guarded(book: Notebook) -> str:
+        said = verb(book)
+        for path in book.changed:
+            if not layout.is_version(path):
+                after, before = (_text(data) for data in (book.read(path), book.was(path)))
+                guard.refuse(path, after, workspace.secrets, before=before)
+        return said
+
+    return guarded
+
+
+def _text(data: bytes | None) -> str:
+    return (data or b"").decode(errors="replace")
 
 
 def undo(workspace: Workspace, name: str, wanted: str) -> tuple[Verb, str]:

@@ -28,7 +28,7 @@ tea: 4
 ---
 
 Tea; instead. [tea](user_tea.md#tea "tea") ![tea](img/tea.png) [[user_tea|tea]] [[Tea plan]] [^tea]
-See <https://x.example/tea?tea=1>, https://tea.example, user_tea.md, memory/user_tea.md and other/memory/user_tea.md.
+See <https://x.example/tea?tea=1>, user_tea.md, memory/user_tea.md and other/memory/user_tea.md.
 
 [tea]: https://x.example/tea
 
@@ -48,34 +48,34 @@ def edited(text: str, word: str, *paths: str, path: str = "memory/user_x.md", ki
 
 
 def test_texts_go_and_keys_days_types_and_links_stay() -> None:
-    after = edited(NOTE, "tea", "memory/user_tea.md", "memory/user_x.md")
+    after = edited(NOTE, "tea", "memory/user_tea.md", "memory/user_x.md").replace("(redacted)", "TEA")
 
     assert (
         after
         == """---
-# about (redacted), by hand
+# about TEA, by hand
 schema_version: 2
-name: 'Green (redacted)'
-description: "(redacted): always"   # said so
+name: 'Green TEA'
+description: "TEA: always"   # said so
 type: user
 captured: '2026-03-01'
 last_seen: 2026-03-01
-sources: [operator, a letter about (redacted)]
+sources: [operator, a letter about TEA]
 confidence: high
 provenance: operator
 supersedes:
 - user_redacted.md
-aliases: [(redacted), chai]
+aliases: [TEA, chai]
 tea: 4
 ---
 
-(redacted); instead. [(redacted)](user_redacted.md#tea "(redacted)") ![(redacted)](img/tea.png) [[user_redacted|(redacted)]] [[Tea plan]] [^tea]
-See <https://x.example/tea?tea=1>, https://tea.example, user_redacted.md, memory/user_redacted.md and other/memory/user_tea.md.
+TEA; instead. [TEA](user_redacted.md#tea "TEA") ![TEA](img/tea.png) [[user_redacted|TEA]] [[Tea plan]] [^tea]
+See <https://x.example/tea?tea=1>, user_redacted.md, memory/user_redacted.md and other/memory/user_tea.md.
 
-[(redacted)]: https://x.example/tea
+[TEA]: https://x.example/tea
 
 ```yaml
-(redacted): 4
+TEA: 4
 ```
 """
     )
