@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atomic_agents.guard.secrets import REDACTED, redact, redacted
+from atomic_agents.core.errors import SecretRefused
+from atomic_agents.guard.secrets import REDACTED, lines_with_secrets, redact, redacted, refuse
 
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nIBAAKC\n-----END RSA PRIVATE KEY-----"
 SHAPES = (
@@ -168,3 +169,80 @@ def test_what_is_written_about_the_program_stays_as_it_is() -> None:
 
     assert [path.name for path, text in texts.items() if redact(text) != text] == []
     assert len(texts) > 20
+
+
+@pytest.mark.parametrize("secret", SHAPES)
+def test_the_line_on_which_a_key_stands_is_told(secret: str) -> None:
+    assert lines_with_secrets(f"one\ntwo\nuse {secret}, then go on\nfour") == [3]
+
+
+@given(st.data())
+@pytest.mark.parametrize("shape", REAL_SHAPES.values(), ids=REAL_SHAPES)
+def test_real_keys_are_told_whatever_stands_around_them(shape: str, data: st.DataObject) -> None:
+    secret = data.draw(st.from_regex(re.compile(shape, re.ASCII), fullmatch=True))
+
+    assert lines_with_secrets(f"a\nthe key: {secret} , and more") == [2]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "my password is hunter22!", "Password: tr0ub4dor", "passphrase = correct1horse", "secret: s3cr3tvalue99",
+        '"api_key": "abcdefgh1234"', "API key: k3y-0f-the-d00r", "postgres://app:s3cr3t@db/x",
+    ],
+)  # fmt: skip
+def test_what_is_said_to_be_a_password_is_told(text: str) -> None:
+    assert lines_with_secrets(f"{text}\n") == [1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "550e8400-e29b-41d4-a716-446655440000",
+        "commit dbba237b7730a008bf96df18c3905f8f0f48cbb51e6ddaf637c13b7c217643f6",
+        "sha256:132a223225748501578caac80b64a90f26b2892a3c05749881ceb3a5905f3473",
+        "secret: sha256:132a223225748501578caac80b64a90f",
+        "VGhpcyBpcyBhIGxvbmcgYmFzZTY0IHN0cmluZyBmb3IgdGVzdGluZyAxMjM0NTY3ODkw",
+        "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAUAAAAFCAYAAACNbyblAAAAHElEQVQI12P4",
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG1234567890abcdefghijklmnopqrstuvwx me@host",
+        "sk-learn-0-24-migration-guide",
+        "run-20261122-100000-000001-00000001",
+        "password: ${DB_PASSWORD_1}", "api_key: $OPENAI_API_KEY_2024", "api_key: YOUR_API_KEY_HERE_123",
+        "password: see https://vault.example/item9", "secret: /run/secrets/db1", "password: 2026-11-22-changed",
+        "the password is 1password-managed", "the secret is 3-ingredient pancakes",
+        "postgres://user:password@host/db", "postgres://app:${DB_PASSWORD}@host/db", "the password is in 1Password",
+        "token count: 123456789012345678901", f"password: {REDACTED}", "passwords and keys are kept elsewhere",
+        "the API key is kept in the keyring since 2024-05-01", "ISBN 978-3-16-148410-0, IBAN DE89370400440532013000",
+    ],
+)  # fmt: skip
+def test_ids_hashes_placeholders_and_prose_are_no_secrets(text: str) -> None:
+    assert lines_with_secrets(text) == []
+
+
+@given(st.uuids(), st.binary(min_size=16, max_size=64))
+def test_random_ids_and_hashes_are_no_secrets(name: uuid.UUID, data: bytes) -> None:
+    assert lines_with_secrets(f"{name} {data.hex()} key {name.hex}\nhash: {data.hex()}") == []
+
+
+def test_a_secret_that_is_known_is_told_where_it_is_a_word_of_its_own() -> None:
+    assert lines_with_secrets("so\nhidden!! it is", ["hidden!!"]) == [2]
+    assert lines_with_secrets("the productionline", ["production"]) == []
+
+
+@pytest.mark.parametrize(
+    "part", ["sk-", "eyJ", "ghp_", "password: a1", "://a:b", "api_key=", "-----BEGIN PRIVATE KEY-----"]
+)
+def test_a_text_that_is_full_of_beginnings_is_done_with(part: str) -> None:
+    assert len(lines_with_secrets(part * 50_000 + f"\n{part}" * 2_000)) <= 2_001
+
+
+def test_only_what_is_new_is_refused_and_never_shown() -> None:
+    before = f"old {SHAPES[2]}\n"
+
+    refuse("a/memory/x.md", f"first\n{before}", before=before)
+    with pytest.raises(SecretRefused) as refused:
+        refuse("a/memory/x.md", f"first\n{before}new {SHAPES[3]}\n", before=before)
+
+    assert refused.value.message.startswith("a/memory/x.md:3 would hold")
+    assert SHAPES[3] not in str(refused.value.as_json())
+    assert "--anyway" in refused.value.hint

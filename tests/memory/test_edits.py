@@ -1,6 +1,5 @@
 """What an operator does with notes, through the operations that every door calls."""
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -243,27 +242,6 @@ def test_a_promoted_note_and_the_persona_name_each_other(workspace: Workspace) -
     assert meta(workspace, "user_tea.md")["superseded_by"] == "persona/USER.md#promoted-from-memory"
     with pytest.raises(UsageError, match="is not loaded"):
         do(workspace, changes.promote(workspace, NAME, ["user_tea"]))
-
-
-def test_a_text_is_redacted_from_everything_that_is_kept(workspace: Workspace) -> None:
-    add(workspace, body="His code is blue heron seven.")
-    do(workspace, lambda book: edits.edit(book, "user_tea", {}, "It is blue\nheron seven, still."))
-    line = json.dumps({"summary": "blue heron\nseven"})
-    files = {f"{NAME}/log/2026-11/2026-11-22.jsonl": f"{line}\n", f"{NAME}/runs/2026-11/run-1.jsonl": f"{line}\n"}
-    workspace.store.apply(ChangeSet("by hand", [Put(path, data.encode()) for path, data in files.items()]))
-
-    found = changes.plan_redaction(workspace, NAME, "blue heron seven", "(redacted)")
-    changes.carry_out_redaction(workspace, NAME, found)
-
-    holding = [path for path in workspace.store.paths() if "heron" in _said(workspace, path)]
-    assert holding == [path for path, _ in found.stays] == [f"{NAME}/runs/2026-11/run-1.jsonl"]
-    assert "It is (redacted), still." in text(workspace, "user_tea.md")
-    assert len(found.places) == 3
-
-
-def _said(workspace: Workspace, path: str) -> str:
-    blob = workspace.store.read(path)
-    return blob.data.decode() if blob else ""
 
 
 def test_eight_processes_write_twenty_five_notes_each_and_none_is_lost(workspace: Workspace) -> None:

@@ -474,3 +474,30 @@ def test_a_note_that_was_edited_while_it_was_revised_stays_and_the_revision_is_k
     assert desk.text("user_tea.md") == edited
     assert "Green tea at six." in desk.text("user_tea_2.md")
     assert desk.captures.outcomes[0].message.startswith("user_tea.md was edited meanwhile and stays as it is")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"body": "The token is ghp_" + "a1B2" * 9},
+        {"name": "sk-proj-1234567890abcdefghij"},
+        {"description": "password: tr0ub4dor"},
+        {"sources": ["operator", "AKIAIOSFODNN7EXAMPLE"]},
+        {"tags": ["hidden!!"]},
+    ],
+)
+def test_a_key_is_not_remembered_and_the_model_is_told_why(changes: Mapping[str, object]) -> None:
+    desk = Desk()
+    desk.captures.secrets = ("hidden!!",)
+
+    outcome = desk.add(**changes)
+
+    assert (outcome.became, outcome.file) == ("rejected", "")
+    assert "looks like a key or a password" in outcome.message
+    assert desk.captures.changes() == ()
+
+
+def test_a_fact_about_keys_is_remembered() -> None:
+    desk = Desk()
+
+    assert desk.add(body="The API key of the ledger is in the keyring, as LEDGER_KEY_2.").became == "written"

@@ -157,6 +157,10 @@ def test_a_quote_that_is_not_in_the_source_goes_back_and_then_is_refused(build: 
             {**PAGE, "body": "It sets [2].", "citations": [{"mark": 2, "quote": "glue"}]},
             "the quote [2] is too short to be looked up: 'glue'",
         ),
+        (
+            {**PAGE, "body": f"{PAGE['body']} The key: AKIAIOSFODNN7EXAMPLE"},
+            "it holds what looks like a key or a password",
+        ),
         ("x", "page: 'x' is not of type 'object'"),
     ],
 )

@@ -231,3 +231,18 @@ def test_a_folder_behind_a_link_is_listed_no_more_than_its_files_are_read(desk: 
     refused = [desk.call(name, path=path, **more).failed for name, more in looks.items()]
 
     assert refused == [True, True, True]
+
+
+def test_a_key_is_written_into_no_file_and_one_that_stands_there_is_no_obstacle(desk: Desk) -> None:
+    key = "ghp_" + "a1B2" * 9
+    desk.store.apply(ChangeSet("", (Put("a/out/old.md", f"one\n{key}\n".encode()),)))
+
+    refused = desk.call("write_file", path="out/new.md", text=f"one\nuse {key}\n")
+    edited = desk.call("edit_file", path="out/old.md", old="one", new="two")
+    moved = desk.call("move_file", path="out/old.md", to="out/older.md")
+
+    assert refused.failed
+    assert "a/out/new.md:2 would hold what looks like a key or a password" in refused.text
+    assert not (desk.root / "a/out/new.md").exists()
+    assert not edited.failed
+    assert not moved.failed

@@ -32,6 +32,7 @@ _MOST_MODELS = 9
 @click.option(
     "--from", "source", metavar="FOLDER", help="Begin from a Claude Code, OpenClaw, Letta or Obsidian folder."
 )
+@click.option("--anyway", is_flag=True, help="Though a file of --from looks as if it held a key.")
 @click.option("--answers", metavar="FILE", help=f"Answers as `key: value` lines: {', '.join(QUESTIONS)}.")
 @dry_run_option
 @click.option("--yes", is_flag=True, help="Do not ask: defaults for whatever is not said.")
@@ -39,7 +40,7 @@ _MOST_MODELS = 9
 @common
 def init_command(
     name: str | None, template: str | None, model: str | None, budget: str | None, autonomy: str | None,
-    about: str | None, source: str | None, answers: str | None, dry_run: bool, yes: bool, as_json: bool,
+    about: str | None, source: str | None, anyway: bool, answers: str | None, dry_run: bool, yes: bool, as_json: bool,
     root: str | None,
 ) -> None:  # fmt: skip
     """Make an agent NAME from a template, or from a folder of another program. Needs no key and no terminal.
@@ -53,7 +54,7 @@ def init_command(
         asks = not (yes or as_json or answers) and sys.stdin.isatty() and sys.stderr.isatty()
         wanted = _answers(_asked(opened, given) if asks else given, opened)
         try:
-            made = scaffold.scaffold(opened, wanted)
+            made = scaffold.scaffold(opened, wanted, anyway=anyway)
         except AgentExists:
             _show_upgrade(opened, wanted.name)
             raise

@@ -39,17 +39,18 @@ def journal_show(agent: str, day: str, as_json: bool, root: str | None) -> None:
 @journal_command.command("add")
 @click.argument("agent")
 @click.argument("text")
+@click.option("--anyway", is_flag=True, help="Though it looks like a key.")
 @json_option
 @yes_option
 @dry_run_option
 @common
-def journal_add(agent: str, text: str, dry_run: bool, as_json: bool, root: str | None) -> None:
+def journal_add(agent: str, text: str, anyway: bool, dry_run: bool, as_json: bool, root: str | None) -> None:
     """Write TEXT (`-` for standard input) into today's journal of AGENT."""
     said = sys.stdin.read() if text == "-" else text
     if not said.strip():
         raise UsageError("there is nothing to write", hint=f"atomic-agents journal add {agent} 'the roof is mended'")
     with workspace(root) as opened:
-        path, change = journal.adding(opened, agent, said)
+        path, change = journal.adding(opened, agent, said, anyway=anyway)
         diff = list(change.diff(lambda each: blob.data if (blob := opened.store.read(each)) else None))
         if not dry_run:
             opened.store.apply(change)

@@ -12,10 +12,13 @@ import click
 from atomic_agents.cli import render
 from atomic_agents.cli.options import common, dry_run_option, json_option, workspace, yes_option
 from atomic_agents.core.errors import AtomicAgentsError, Conflict, UsageError
-from atomic_agents.memory import edits, redact
+from atomic_agents.memory import edits
 from atomic_agents.memory.notebook import Notebook
+from atomic_agents.memory.redaction.phrase import REPLACEMENT, Phrase
 from atomic_agents.operations import changes
 from atomic_agents.operations.changes import Plan, Verb
+from atomic_agents.operations.redaction import plan as redaction
+from atomic_agents.operations.redaction.plan import Redaction
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.vault import note as notes
 
@@ -27,7 +30,9 @@ _FIELDS = (
     click.option("--source", "sources", multiple=True, help="Where you have it from; may be repeated."),
     click.option("--tag", "tags", multiple=True, help="A tag; may be repeated."),
     click.option("--expires", "expires_at", metavar="YYYY-MM-DD", help="The last day on which it holds."),
-    click.option("--anyway", is_flag=True, help="Though a decision on the subject says something else."),
+    click.option(
+        "--anyway", is_flag=True, help="Though a decision on the subject says something else, or it looks like a key."
+    ),
 )
 
 
@@ -70,7 +75,8 @@ def add_command(
         return edits.add(book, fields, supersedes=supersedes, anyway=anyway)
 
     with workspace(root) as opened:
-        _carry_out(opened, agent, verb, "add", reason, dry_run=dry_run, as_json=as_json)
+        verb_ = verb if anyway else changes.without_secrets(opened, verb)
+        _carry_out(opened, agent, verb_, "add", reason, dry_run=dry_run, as_json=as_json)
 
 
 @click.command("edit")
@@ -87,14 +93,15 @@ def edit_command(
     fields = _given(given)
     with workspace(root) as opened:
         if body is None and not fields and sys.stdin.isatty():
-            _in_editor(opened, agent, note, reason, dry_run=dry_run, as_json=as_json)
+            _in_editor(opened, agent, note, reason, anyway=anyway, dry_run=dry_run, as_json=as_json)
             return
         text = sys.stdin.read() if body == "-" else body
 
         def verb(book: Notebook) -> str:
             return edits.edit(book, note, fields, text, anyway=anyway)
 
-        _carry_out(opened, agent, verb, "edit", reason, dry_run=dry_run, as_json=as_json)
+        verb_ = verb if anyway else changes.without_secrets(opened, verb)
+        _carry_out(opened, agent, verb_, "edit", reason, dry_run=dry_run, as_json=as_json)
 
 
 @click.command("merge")
@@ -102,17 +109,20 @@ def edit_command(
 @click.argument("note")
 @click.argument("others", nargs=-1, required=True)
 @click.option("--body", metavar="TEXT", help="The joined text; without it, the texts below each other.")
+@click.option("--anyway", is_flag=True, help="Though the text looks like a key.")
 @_changing
 def merge_command(
-    agent: str, note: str, others: tuple[str, ...], body: str | None, reason: str, dry_run: bool, as_json: bool,
-    root: str | None,
+    agent: str, note: str, others: tuple[str, ...], body: str | None, anyway: bool, reason: str, dry_run: bool,
+    as_json: bool, root: str | None,
 ) -> None:  # fmt: skip
     """Join OTHERS into NOTE of AGENT; they stay, superseded by it."""
+
+    def verb(book: Notebook) -> str:
+        return edits.merge(book, note, others, body)
+
     with workspace(root) as opened:
-        _carry_out(
-            opened, agent, lambda book: edits.merge(book, note, others, body), "merge", reason,
-            dry_run=dry_run, as_json=as_json,
-        )  # fmt: skip
+        verb_ = verb if anyway or body is None else changes.without_secrets(opened, verb)
+        _carry_out(opened, agent, verb_, "merge", reason, dry_run=dry_run, as_json=as_json)
 
 
 @click.command("supersede")
@@ -177,33 +187,53 @@ def undo_command(agent: str, change: str, reason: str, dry_run: bool, as_json: b
 @click.command("redact")
 @click.argument("agent")
 @click.argument("text")
-@click.option("--with", "replacement", default=redact.REPLACEMENT, show_default=True, help="What stands there instead.")
+@click.option("--with", "replacement", default=REPLACEMENT, show_default=True, help="What stands there instead.")
+@click.option("--parts", is_flag=True, help="Take TEXT out of longer words too.")
+@click.option("--match-case", is_flag=True, help="Tell upper case from lower case.")
 @dry_run_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 @common
 def redact_command(
-    agent: str, text: str, replacement: str, dry_run: bool, yes: bool, as_json: bool, root: str | None
+    agent: str, text: str, replacement: str, parts: bool, match_case: bool, dry_run: bool, yes: bool, as_json: bool,
+    root: str | None,
 ) -> None:  # fmt: skip
-    """Take TEXT out of everything that is kept of AGENT, former texts too; this cannot be undone."""
+    """Take TEXT, a word or a phrase, out of everything that is kept of AGENT; this cannot be undone.
+
+    Whole words go, in upper and lower case, wherever people or models wrote them: in notes and their former texts,
+    journals, conversations, logs and transcripts. Keys, numbers, ids, paths, dates and names of models stay. A note or
+    page whose name has the word is renamed, and every link to it follows. What still holds the word is named.
+    """
+    phrase = Phrase(text, replacement, parts=parts, match_case=match_case)
     with workspace(root) as opened:
-        found = changes.plan_redaction(opened, agent, text, replacement)
-        if not as_json:
+        found = redaction.plan(opened, agent, phrase)
+        if dry_run and not as_json:
+            for line in redaction.diff(opened, found):
+                render.say(line)
+        elif not as_json:
             for path, count in found.places:
                 render.say(f"{path}: {count:,}")
-        if found.changes and not dry_run:
-            again = shlex.join(["atomic-agents", "memory", "redact", agent, text, "--yes"])
-            ask(
-                f"take it out of {render.count(len(found.places), 'document')} for good", again, yes=yes, silent=as_json
-            )
-            changes.carry_out_redaction(opened, agent, found)
+        if found.change.changes and not dry_run:
+            given = ["--with", replacement] if replacement != REPLACEMENT else []
+            given += [*(["--parts"] if parts else []), *(["--match-case"] if match_case else [])]
+            again = shlex.join(["atomic-agents", "memory", "redact", agent, text, *given, "--yes"])
+            places = render.count(len(found.places), "document")
+            ask(f"take it out of {places} for good", again, yes=yes, silent=as_json)
+            found = redaction.carry_out(opened, agent, phrase)
+        shown = redaction.as_json(opened, found, dry_run=dry_run) if as_json else {}
     if as_json:
-        stays = [{"path": path, "why": why} for path, why in found.stays]
-        render.say_json({"places": dict(found.places), "stays": stays, "dry_run": dry_run})
+        render.say_json(shown)
         return
-    for path, why in found.stays:
-        render.notice(f"{path} is left: {why}")
-    places = render.count(len(found.places), "document")
+    _say_redacted(found, dry_run=dry_run)
+
+
+def _say_redacted(found: Redaction, *, dry_run: bool) -> None:
+    for old, new in found.renamed:
+        render.say(f"{'would rename' if dry_run else 'renamed'} {old} to {new}")
+    for left in found.left:
+        render.notice(f"{left.path} {left.why}")
+        render.hint(left.hint)
+    places = render.count(len(found.places), "document") if found.places else "no document"
     render.say(f"dry run: it stands in {places}; nothing was changed" if dry_run else f"redacted in {places}")
 
 
@@ -244,7 +274,9 @@ def _carry_out(
     show(agent, act(opened, agent, verb, what=what, reason=reason, undoes=undoes), dry_run=dry_run, as_json=as_json)
 
 
-def _in_editor(opened: Workspace, agent: str, file: str, reason: str, *, dry_run: bool, as_json: bool) -> None:
+def _in_editor(
+    opened: Workspace, agent: str, file: str, reason: str, *, anyway: bool, dry_run: bool, as_json: bool
+) -> None:  # fmt: skip
     """Let the operator edit a note; what they wrote is kept in a file where it cannot be taken over."""
     before = edits.find(changes.notebook(opened, agent), file)
     text = click.edit(before.text, extension=".md", require_save=True)
@@ -258,7 +290,8 @@ def _in_editor(opened: Workspace, agent: str, file: str, reason: str, *, dry_run
         return edits.replace(book, file, text.encode())
 
     try:
-        _carry_out(opened, agent, verb, "edit", reason, dry_run=dry_run, as_json=as_json)
+        verb_ = verb if anyway else changes.without_secrets(opened, verb)
+        _carry_out(opened, agent, verb_, "edit", reason, dry_run=dry_run, as_json=as_json)
     except AtomicAgentsError as error:
         with tempfile.NamedTemporaryFile(
             "w", suffix=f"-{Path(before.path).name}", delete=False, encoding="utf-8"

@@ -164,6 +164,11 @@ def _closed(event: Event) -> Lines:
     yield "ended", event.text("status") + (f", {_money(cost)} in all" if cost else "") + torn
 
 
+def _redacted(event: Event) -> Lines:
+    former = event.text("former_hash")[:12]
+    yield "redacted", f"{event.text('lines')} lines, by memory redact; the hash of the last line was {former}…"
+
+
 def _other(event: Event) -> Lines:
     facts = ", ".join(f"{key} {value}" for key, value in event.facts.items() if value not in (None, "", [], {}))
     yield event.name[:_LABEL] or "event", facts
@@ -178,6 +183,7 @@ _EVENTS: Mapping[str, Callable[[Event], Lines]] = {
     "reserved": _reserved,
     "waiting": _waiting,
     "closed": _closed,
+    "redacted": _redacted,
 }
 
 

@@ -63,18 +63,19 @@ def show_command(agent: str, page: str, as_json: bool, root: str | None) -> None
 @wiki_command.command("ingest")
 @click.argument("agent")
 @click.argument("path", metavar="FILE|FOLDER")
+@click.option("--anyway", is_flag=True, help="Though a file looks as if it held a key.")
 @dry_run_option
 @yes_option
 @json_option
 @common
-def ingest_command(agent: str, path: str, dry_run: bool, as_json: bool, root: str | None) -> None:
+def ingest_command(agent: str, path: str, anyway: bool, dry_run: bool, as_json: bool, root: str | None) -> None:
     """Keep a Markdown, text, HTML, PDF or DOCX file byte for byte in AGENT's raw/, or those of a folder.
 
     The same again changes nothing. Pages that name a source which has changed are marked stale.
     """
     found: list[Ingested] = []
     with workspace(root) as opened:
-        for one in wiki.ingest(opened, agent, path, dry_run=dry_run):
+        for one in wiki.ingest(opened, agent, path, dry_run=dry_run, anyway=anyway):
             found.append(one)
             if not as_json:
                 _say_ingested(agent, one)

@@ -9,6 +9,7 @@ AtomicAgentsError
 ├── DocumentUnreadable         bytes that are not what the format says
 ├── SettingsInvalid            a settings file that does not parse, every problem at once
 ├── PathRefused                a path the vault must not hold or reach
+├── SecretRefused              a key or password would be kept in clear
 ├── StorageFailed              the disk said no
 ├── Conflict                   somebody wrote in between
 ├── Busy                       somebody else holds the lock
@@ -121,6 +122,15 @@ class PathRefused(AtomicAgentsError):
     """
 
     code = "path-refused"
+
+
+class SecretRefused(AtomicAgentsError):
+    """A text that would be kept in clear holds what looks like a key or a password; nothing was written. Exit code 1.
+
+    Take it out and keep it with `atomic-agents secrets set NAME`; where it is none, `--anyway`.
+    """
+
+    code = "secret-refused"
 
 
 class StorageFailed(AtomicAgentsError):

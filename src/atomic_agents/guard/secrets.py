@@ -1,8 +1,11 @@
 """Secrets in texts: what is one, or looks like one, is blacked out before it is written down."""
 
+import bisect
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+
+from atomic_agents.core.errors import SecretRefused
 
 REDACTED = "[redacted]"
 
@@ -66,6 +69,102 @@ _STATED = re.compile(
 _VALUE = re.compile(
     r"[\"']?\s{0,3}[:=]\s{0,3}[\"']?((?=[^\s\"']{0,64}\d)(?=[^\s\"']{0,64}[A-Za-z])[A-Za-z0-9+/_.~-]{20,}={0,2})"
 )
+
+
+_SAID = re.compile(
+    r"\b(?:(?:password|passwd|passphrase)\b['\"]?\s*(?::|=|\bis\b)"
+    r"|(?:api[ _-]?key|secret|access[ _-]?token)\b['\"]?\s*[:=])"
+    r"\s*['\"]?(?P<key>(?=[^\s\"']{0,64}\d)(?=[^\s\"']{0,64}[A-Za-z])[^\s\"',;]{8,200})",
+    re.IGNORECASE,
+)
+"""What people write of a password or a key in a sentence or a list."""
+_PLACEHOLDER = re.compile(
+    r"[$<{%]|.*(?:xxxx|\*\*\*|\.\.\.|…)|(?:your|my)[_-]|(?:password|passwd|pass|pwd)\Z", re.IGNORECASE
+)
+_NO_KEY = re.compile(
+    r"(?:sha\d+|md5)[:-]|https?://|[~.]?/|\d{4}-\d\d-\d\d|\d*[a-z]+(?:-[a-z]+)+[.!?]?\Z", re.IGNORECASE
+)
+"""Hashes, addresses, paths, days and joined words, which may follow such a word."""
+_WORDS = re.compile(r"[A-Za-z]*|\d{1,4}|[A-Za-z0-9]{1,3}")
+
+
+def lines_with_secrets(text: str, known: Iterable[str] = ()) -> list[int]:
+    """The lines, from 1, on which a key or a password stands: by its shape, by what it is said to be, or `known`.
+
+    Stricter than `redact`, since what it finds is refused: placeholders, hashes, ids and words joined by hyphens are
+    none.
+    """
+    starts = {start for start in _starts(text, known) if not text.startswith(REDACTED, start)}
+    ends = [found.start() for found in re.finditer("\n", text)] if starts else []
+    return sorted({bisect.bisect_left(ends, start) + 1 for start in starts})
+
+
+def new_lines_with_secrets(after: str, before: str, known: Iterable[str] = ()) -> list[int]:
+    """The same for a text that another becomes, without the lines that stood there before."""
+    found = lines_with_secrets(after, known)
+    if not found:
+        return []
+    there, lines = set(before.split("\n")), after.split("\n")
+    return [number for number in found if lines[number - 1] not in there]
+
+
+def refuse(path: str, text: str, known: Iterable[str] = (), *, before: str = "") -> None:
+    """Refuse to keep a text at `path` that has a key or a password which did not stand in it `before`.
+
+    Raises:
+        SecretRefused: names the line, and never the secret.
+    """
+    found = new_lines_with_secrets(text, before, known)
+    if found:
+        message = f"{path}:{found[0]} would hold what looks like a key or a password, so nothing was written"
+        raise SecretRefused(message, hint=HINT, context={"path": path, "lines": found})
+
+
+HINT = "atomic-agents secrets set NAME   keeps a secret; write its name instead\n--anyway   where it is none"
+
+
+def _starts(text: str, known: Iterable[str]) -> Iterator[int]:
+    """Where secrets begin."""
+    for secret in known:
+        if secret in text:
+            yield from (found.start() for found in re.finditer(rf"(?<!\w){re.escape(secret)}(?!\w)", text))
+    if len(text) < _SHORTEST:
+        return
+    for mark, pattern in _SHAPES:
+        for found in pattern.finditer(text) if mark in text else ():
+            start, key = _key_of(found)
+            is_words = mark == "sk-" and all(map(_WORDS.fullmatch, re.split("[-_]", key.removeprefix("sk-"))))
+            if _blacked_out(found) != found[0] and not is_words and not _PLACEHOLDER.match(key):
+                yield start
+    for start, end in _lines_with(text, text.lower()):
+        yield from (start + at for at in _stated_starts(text[start:end]))
+
+
+def _lines_with(text: str, lowered: str) -> Iterator[tuple[int, int]]:
+    """Start and end of the lines that could say what a key or a password is: few of a text need the long look."""
+    if len(lowered) != len(text):  # some letters become two
+        lowered = text
+    ends = set()
+    for mark in (*_STATED_MARKS, "pass"):
+        at = lowered.find(mark)
+        while at >= 0:
+            end = lowered.find("\n", at)
+            ends.add(end := len(text) if end < 0 else end)
+            at = lowered.find(mark, end)
+    yield from ((text.rfind("\n", 0, end) + 1, end) for end in ends)
+
+
+def _stated_starts(text: str) -> Iterator[int]:
+    values = (_VALUE.match(text, name.end()) for name in _STATED.finditer(text))
+    found = [(value.start(1), value[1]) for value in values if value]
+    found += [(said.start("key"), said["key"]) for said in _SAID.finditer(text)]
+    yield from (start for start, value in found if not _PLACEHOLDER.match(value) and not _NO_KEY.match(value))
+
+
+def _key_of(found: re.Match[str]) -> tuple[int, str]:
+    """Where the key in a match begins, and the key."""
+    group = "key" if "key" in found.re.groupindex else 0
+    return found.start(group), found[group]
 
 
 def redact(text: str, known: Iterable[str] = ()) -> str:

@@ -10,11 +10,6 @@ from atomic_agents.memory.inventory import Finding, Fix, Inventory
 from atomic_agents.vault.note import Note
 
 UNUSED = datetime.timedelta(days=60)
-_STATED = re.compile(
-    r"\b(?:password|passwd|passphrase|api[ _-]?key|secret|access[ _-]?token)\b['\"]?\s*(?::|=|\bis\b)\s*['\"]?"
-    r"(?=\S*\d)(?=\S*[A-Za-z])\S{8,}",
-    re.IGNORECASE,
-)
 _QUOTED = re.compile(r"</?document[\s>]|\bpath=\"[^\"]*(?:memory|wiki|journal)/", re.IGNORECASE)
 _OF_MEMORY = re.compile(r"\brecall(?:ed)?\b|\bread_note\b|(?:^|/)memory/[^\s]+\.md|^(?:user|feedback|project|decision|"
                         r"reference)_\w+\.md$", re.IGNORECASE)  # fmt: skip
@@ -64,11 +59,9 @@ def kept_secrets(memory: Inventory, known: Iterable[str] = ()) -> Iterator[Findi
     """No note holds a key or a password."""
     known = tuple(known)
     for file, document in memory.documents.items():
-        for number, line in enumerate(document.text.split("\n"), 1):
-            if secrets.redact(line, known) != line or _STATED.search(line):
-                hint = f"atomic-agents memory redact {memory.agent} TEXT"
-                yield Finding("secret", document.path, number, f"{file} holds what looks like a secret", hint)
-                break
+        for number in secrets.lines_with_secrets(document.text, known)[:1]:
+            hint = f"atomic-agents memory redact {memory.agent} TEXT"
+            yield Finding("secret", document.path, number, f"{file} holds what looks like a secret", hint)
 
 
 def never_recalled(memory: Inventory) -> Iterator[Finding]:

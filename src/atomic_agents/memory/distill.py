@@ -9,6 +9,7 @@ from typing import cast
 from atomic_agents._schema import CURRENT_SCHEMA_VERSION
 from atomic_agents.core.change import ABSENT, Change, Put, revision
 from atomic_agents.core.document import REMOVE, Document, parse, render
+from atomic_agents.guard.secrets import lines_with_secrets
 from atomic_agents.memory import schema, wiki
 from atomic_agents.memory.fence import fence
 from atomic_agents.memory.wiki import Page, Source
@@ -103,6 +104,7 @@ class Reading:
     source: Source
     also: Sequence[Source]
     wrong: list[str] = field(default_factory=list)
+    secrets: Sequence[str] = ()
 
     def drafts(self, answer: Mapping[str, object]) -> list[Draft]:
         """The pages that hold; what is wrong with the others is in `wrong`."""
@@ -140,6 +142,8 @@ class Reading:
                 continue
             cited[found[0].path] = found[0]
             footnotes.append(wiki.footnote(mark, f"{found[0].path}{found[1]}", quotes[mark]))
+        if any(lines_with_secrets(str(text), self.secrets) for text in (page["name"], page["description"], body)):
+            wrong.append("it holds what looks like a key or a password")
         if wrong:
             return None, wrong
         text = _MARK.sub(r"[^\1]", body).strip()

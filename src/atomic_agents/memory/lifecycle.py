@@ -12,6 +12,7 @@ from atomic_agents.core.change import Change
 from atomic_agents.core.document import Document, parse, render
 from atomic_agents.core.errors import AtomicAgentsError, DocumentUnreadable
 from atomic_agents.guard.paths import PathPolicy
+from atomic_agents.guard.secrets import lines_with_secrets
 from atomic_agents.memory import alike
 from atomic_agents.memory import capture as captures
 from atomic_agents.memory.notebook import Notebook, file_of
@@ -45,6 +46,8 @@ class Captures:
     reason: str = "captured"
     accept_tool_notes: bool = False
     """Whether the operator's tools.md accepts notes of what a tool said, unseen."""
+    secrets: Sequence[str] = ()
+    """What must not be kept in clear, beside what has the shape of a key."""
     outcomes: list[Outcome] = field(default_factory=list)
     taken: list[object] = field(default_factory=list)
     _recalled: list[str] = field(default_factory=list)
@@ -131,6 +134,8 @@ class Captures:
         wrong = captures.wrong(capture)
         if wrong or not isinstance(capture, dict):
             raise _Refused(wrong)
+        if any(lines_with_secrets(text, self.secrets) for value in capture.values() for text in note.texts(value)):
+            raise _Refused("it holds what looks like a key or a password; leave that out, and say where it is kept")
         if not self.paths.may_write(layout.note(self.agent, "user_x.md")):
             raise _Refused("tools.md allows no writing in memory/")
         superseded = self._superseded(capture)

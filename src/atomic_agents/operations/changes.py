@@ -3,16 +3,15 @@
 import secrets as randomness
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from atomic_agents.core.change import ChangeSet
 from atomic_agents.core.errors import Conflict
+from atomic_agents.guard import secrets as guard
 from atomic_agents.guard.paths import PathPolicy
-from atomic_agents.memory import audit, edits, history, inventory, lint, mending, promotion, redact, wiki
+from atomic_agents.memory import audit, edits, history, inventory, lint, mending, promotion, wiki
 from atomic_agents.memory.inventory import Finding
 from atomic_agents.memory.notebook import Notebook
 from atomic_agents.memory.promotion import Proposal
-from atomic_agents.memory.redact import Redaction
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.vault import layout
 
@@ -93,6 +92,24 @@ def do(workspace: Workspace, name: str, verb: Verb, *, what: str, reason: str, u
             else:
                 return planned
     raise AssertionError  # the last attempt returns or raises
+
+
+def without_secrets(workspace: Workspace, verb: Verb) -> Verb:
+    """The verb, refused where it would write a key or a password into a document that did not have it."""
+
+    def guarded(book: Notebook) -> str:
+        said = verb(book)
+        for path in book.changed:
+            if not layout.is_version(path):
+                after, before = (_text(data) for data in (book.read(path), book.was(path)))
+                guard.refuse(path, after, workspace.secrets, before=before)
+        return said
+
+    return guarded
+
+
+def _text(data: bytes | None) -> str:
+    return (data or b"").decode(errors="replace")
 
 
 def undo(workspace: Workspace, name: str, wanted: str) -> tuple[Verb, str]:
@@ -181,23 +198,3 @@ def promote(workspace: Workspace, name: str, files: Sequence[str]) -> Verb:
         return "\n".join(said)
 
     return verb
-
-
-def plan_redaction(workspace: Workspace, name: str, text: str, replacement: str) -> Redaction:
-    """Where a text stands in what is kept of an agent."""
-    workspace.require()
-    return redact.plan(workspace.vault, workspace.vault.agent(name).name, text, replacement)
-
-
-def carry_out_redaction(workspace: Workspace, name: str, found: Redaction) -> None:
-    """Take the text out, from the derived index too, which is made anew when it is needed.
-
-    Raises:
-        Conflict: a document was written since; nothing was changed.
-    """
-    apply(workspace, name, ChangeSet(f"redact a text in {name}", found.changes))
-    workspace.close()
-    if workspace.index_database != ":memory:":
-        with workspace.store.lock("index", wait=_WAIT):
-            for suffix in ("-wal", "-shm", ""):
-                Path(workspace.index_database + suffix).unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 from atomic_agents.core.document import MAX_BYTES, Document, parse
 from atomic_agents.core.errors import DocumentUnreadable, PathRefused, StorageFailed, UsageError
 from atomic_agents.core.store import check_new_path, normal_name
+from atomic_agents.guard import secrets
 from atomic_agents.vault import index, layout, note
 
 Layout = Literal["claude-code", "openclaw", "letta", "obsidian"]
@@ -43,10 +44,16 @@ class Import:
     layout: Layout
     files: dict[str, bytes] = field(default_factory=dict)
     moved: list[Moved] = field(default_factory=list)
+    secrets: list[str] = field(default_factory=list)
+    """Where what is taken in looks like a key or a password: files of the source, with the line."""
 
 
-def read(folder: Path, templates: Mapping[str, str], today: datetime.date) -> Import:
+def read(
+    folder: Path, templates: Mapping[str, str], today: datetime.date, known: Sequence[str] = ()
+) -> Import:  # fmt: skip
     """What the agent gets of a folder. `templates` are the files that it has anyway, for the indexes.
+
+    `known` are secrets to look for, beside what has the shape of one.
 
     Raises:
         UsageError: it is no folder, or none of the layouts that are known.
@@ -56,7 +63,7 @@ def read(folder: Path, templates: Mapping[str, str], today: datetime.date) -> Im
         raise UsageError(f"there is no folder {folder}", hint="atomic-agents init my-agent --from ~/notes")
     paths = list(_walk(folder))
     kind = _layout(folder, paths)
-    work = _Work(folder, Import(kind), today, dict(templates))
+    work = _Work(folder, Import(kind), today, dict(templates), known)
     for path in paths:
         work.take(path)
     work.finish()
@@ -88,6 +95,7 @@ class _Work:
     made: Import
     today: datetime.date
     templates: dict[str, str]
+    known: Sequence[str] = ()
     _instructions: list[tuple[str, str]] = field(default_factory=list)
     _names: set[str] = field(default_factory=set)
     _folders: dict[str, str] = field(default_factory=dict)
@@ -104,6 +112,8 @@ class _Work:
             self._left(path, "belongs to the project, not to its agent")
             return
         data = _bytes(self.folder, path)
+        lines = secrets.lines_with_secrets(data.decode(errors="replace"), self.known)
+        self.made.secrets += [f"{path}:{line}" for line in lines]
         try:
             document = parse(path, data) if name.endswith(".md") and len(data) <= MAX_BYTES else None
         except DocumentUnreadable:

@@ -298,7 +298,7 @@ def _hands(
     allowed = paths.policy(agent.name, settings.tools, str(workspace.config.root))
     return hands.opened(
         workspace.vault, agent, settings, paths=allowed, variable=workspace.variable, run_id=run_id,
-        record=record, warn=warn,
+        record=record, warn=warn, secrets=workspace.secrets,
     )  # fmt: skip
 
 

@@ -12,9 +12,10 @@ from atomic_agents.budget import prices
 from atomic_agents.core import frontmatter
 from atomic_agents.core.block import FrontMatterError
 from atomic_agents.core.change import ABSENT, Change, ChangeSet, Put
-from atomic_agents.core.errors import AgentExists, PathRefused, UsageError
+from atomic_agents.core.errors import AgentExists, PathRefused, SecretRefused, UsageError
 from atomic_agents.core.store import check_new_path
 from atomic_agents.core.values import Usd, is_agent_name, near
+from atomic_agents.guard import secrets
 from atomic_agents.migration.plan import refuse_newer, take_census
 from atomic_agents.operations import foreign, templates
 from atomic_agents.operations.foreign import Import, Moved
@@ -22,6 +23,7 @@ from atomic_agents.operations.templates import TEMPLATES, Origin
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.vault import layout
 
+_MOST_NAMED = 10
 AUTONOMY: Mapping[str, tuple[str, str]] = {
     "cautious": ("escalate", "escalate"),
     "balanced": ("judge_required", "escalate"),
@@ -58,12 +60,13 @@ class Scaffold:
     moved: tuple[Moved, ...] = ()
 
 
-def scaffold(workspace: Workspace, answers: Answers) -> Scaffold:
+def scaffold(workspace: Workspace, answers: Answers, *, anyway: bool = False) -> Scaffold:
     """What makes a new agent from a template, and records where it came from; nothing is written here.
 
     Raises:
         UsageError: a bad name, an unknown template, or a folder that cannot be imported.
         AgentExists: there is an agent of that name, or a document that it would need.
+        SecretRefused: what is imported or said holds what looks like a key; `anyway` goes on.
         VaultTooNew: a newer package has written here.
     """
     name, template, today = answers.name, answers.template, workspace.clock().date()
@@ -79,7 +82,11 @@ def scaffold(workspace: Workspace, answers: Answers) -> Scaffold:
         made["persona/USER.md"] = files["persona/USER.md"].replace(heading, f"{heading}\n{told}\n", 1).encode()
     if answers.autonomy:
         made["judges.md"] = _judges(name, answers.autonomy, answers.model).encode()
-    imported = foreign.read(Path(answers.source).expanduser(), files, today) if answers.source else None
+    source, known = Path(answers.source).expanduser(), workspace.secrets
+    imported = foreign.read(source, files, today, known) if answers.source else None
+    if not anyway:
+        secrets.refuse("--about", answers.about, known)
+        _refuse_secrets(imported)
     if imported:
         _add(made, imported)
     puts = tuple(Put(f"{name}/{path}", data, expect=ABSENT) for path, data in made.items())
@@ -90,6 +97,14 @@ def scaffold(workspace: Workspace, answers: Answers) -> Scaffold:
     record = templates.record(workspace, name, Origin(template, __version__, values, files))
     change = ChangeSet(f"make {name} from the template {template}", (*puts, record))
     return Scaffold(change, imported.layout, tuple(imported.moved)) if imported else Scaffold(change)
+
+
+def _refuse_secrets(imported: Import | None) -> None:
+    if imported and imported.secrets:
+        first, *more = imported.secrets
+        others = f" (and {len(more):,} more: {', '.join(more[:_MOST_NAMED])})" if more else ""
+        message = f"{first} holds what looks like a key or a password{others}, so nothing was imported"
+        raise SecretRefused(message, hint=secrets.HINT, context={"places": imported.secrets})
 
 
 def _add(made: dict[str, bytes], imported: Import) -> None:

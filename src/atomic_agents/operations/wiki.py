@@ -9,6 +9,7 @@ from pathlib import Path
 from atomic_agents.core.change import ABSENT, Change, ChangeSet, Put
 from atomic_agents.core.errors import AtomicAgentsError, DocumentMissing, UsageError
 from atomic_agents.core.values import Problem, Usd, near
+from atomic_agents.guard import secrets
 from atomic_agents.memory import distill, extract, wiki
 from atomic_agents.memory.distill import Draft, Reading, Written
 from atomic_agents.memory.wiki import Page, Source
@@ -117,11 +118,14 @@ def verify(workspace: Workspace, name: str) -> list[Problem]:
     return list(wiki.check(workspace.vault, workspace.vault.agent(name).name))
 
 
-def ingest(workspace: Workspace, name: str, path: str, *, dry_run: bool) -> Iterator[Ingested]:
+def ingest(
+    workspace: Workspace, name: str, path: str, *, dry_run: bool, anyway: bool = False
+) -> Iterator[Ingested]:  # fmt: skip
     """Take a file in, or every file of a folder that can be read; each is a change of its own.
 
     Raises:
         UsageError: there is no such file, its form is none that is read, or it is a URL.
+        SecretRefused: it holds what looks like a key; `anyway` goes on. Of a folder such files are skipped.
     """
     workspace.require()
     agent = workspace.vault.agent(name).name
@@ -132,11 +136,11 @@ def ingest(workspace: Workspace, name: str, path: str, *, dry_run: bool) -> Iter
         inside = workspace.store.read(f"{agent}/{path}") if path.startswith("raw/") else None
         if inside is None:
             raise UsageError(f"there is no file {path}", hint=f"atomic-agents wiki ingest {agent} FILE")
-        yield _taken_in(workspace, agent, path, path.removeprefix("raw/"), inside.data, dry_run=dry_run)
+        yield _taken_in(workspace, agent, path, path.removeprefix("raw/"), inside.data, dry_run=dry_run, anyway=anyway)
         return
     if given.is_file():
         file = wiki.file_name(given.name)
-        yield _taken_in(workspace, agent, str(given), file, given.read_bytes(), dry_run=dry_run)
+        yield _taken_in(workspace, agent, str(given), file, given.read_bytes(), dry_run=dry_run, anyway=anyway)
         return
     for found in _files(given):
         parts = [wiki.file_name(part) for part in found.relative_to(given).parts]
@@ -145,7 +149,7 @@ def ingest(workspace: Workspace, name: str, path: str, *, dry_run: bool) -> Iter
             yield Ingested(str(found), "", "skipped", why="its form is none that is read")
             continue
         try:
-            yield _taken_in(workspace, agent, str(found), file, found.read_bytes(), dry_run=dry_run)
+            yield _taken_in(workspace, agent, str(found), file, found.read_bytes(), dry_run=dry_run, anyway=anyway)
         except AtomicAgentsError as error:
             yield Ingested(str(found), "", "skipped", why=error.message)
 
@@ -219,7 +223,7 @@ class _Writing:
         naming = (page for page in wiki.pages(vault, agent) if self.source.path in page.sources)
         others = {path for page in naming for path in page.sources} - {self.source.path}
         also = [found for path in sorted(others) if (found := wiki.source(vault, agent, path))]
-        reading = Reading(self.source, also)
+        reading = Reading(self.source, also, secrets=self.workspace.secrets)
         drafts = reading.drafts(asking.as_object(text))
         if reading.wrong and (attempt == 1 or not drafts):
             raise asking.Misunderstood(*reading.wrong)
@@ -249,7 +253,7 @@ class _Writing:
 
 
 def _taken_in(
-    workspace: Workspace, agent: str, origin: str, file: str, data: bytes, *, dry_run: bool
+    workspace: Workspace, agent: str, origin: str, file: str, data: bytes, *, dry_run: bool, anyway: bool
 ) -> Ingested:  # fmt: skip
     path = f"raw/{file}"
     with workspace.store.lock(f"agent/{agent}", wait=_LOCK_WAIT):
@@ -257,6 +261,8 @@ def _taken_in(
         changes = wiki.taken_in(
             workspace.vault, agent, file, data, origin=os.path.basename(origin), now=workspace.clock()
         )
+        if not anyway:
+            _refuse_secrets(workspace, f"{agent}/{path}", changes, origin)
         if changes and not dry_run:
             workspace.store.apply(ChangeSet(f"ingest {path}", changes))
     folder = layout.wiki(agent)
@@ -264,6 +270,15 @@ def _taken_in(
     changed = blob is not None and blob.data != data
     became = "changed" if changed else "unchanged" if not changes else "new" if blob is None else "recorded"
     return Ingested(origin, path, became, stale)
+
+
+def _refuse_secrets(workspace: Workspace, path: str, changes: Sequence[Change], origin: str) -> None:
+    """Refuse a source that has a key or a password which it did not have before."""
+    for change in changes:
+        if isinstance(change, Put) and change.path in (path, layout.raw_sidecar(path)):
+            blob = workspace.store.read(change.path)
+            before = blob.data.decode(errors="replace") if blob else ""
+            secrets.refuse(origin, change.data.decode(errors="replace"), workspace.secrets, before=before)
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -9,6 +10,10 @@ from typing import Literal
 from atomic_agents.core.values import Problem
 
 State = Literal["sound", "broken", "unverifiable", "missing"]
+
+_PREV = re.compile(rb'("prev": ?)"[^"]*"')
+_ENDS = ("closed", "redacted")
+"""The events that can be the last of a run that has ended."""
 
 _HINT = "compare it with a backup of the vault, or with its history in git"
 
@@ -63,6 +68,31 @@ def verify(path: str, run_id: str, data: bytes, *, head: str = "", ended: bool =
     return Verdict("sound", notes=(*notes, *_healed(data)))
 
 
+def head(data: bytes) -> str:
+    """The hash of the last line, which the log states."""
+    return _hash(data.rstrip(b"\n").rpartition(b"\n")[2])
+
+
+def is_chained(data: bytes) -> bool:
+    """Whether any line of a transcript carries the hash of the one before it."""
+    return any(line.prev for line in _lines(data)[0])
+
+
+def renew(run_id: str, data: bytes) -> bytes:
+    """A transcript in which each line follows the one before it as that is now; one that had no hash gets none."""
+    lines: list[bytes] = []
+    expected = first(run_id)
+    for raw in data.split(b"\n"):
+        record, line = _record(raw), raw
+        if record is not None:
+            prev = record.get("prev")
+            if isinstance(prev, str) and prev:
+                line = _PREV.sub(rb'\g<1>"%s"' % expected.encode(), raw, count=1)
+            expected = _hash(line)
+        lines.append(line)
+    return b"\n".join(lines)
+
+
 def _breaks(lines: list[_Line], run_id: str, torn: list[int]) -> list[tuple[int, str]]:
     """Every place where a line does not follow the one before it: line number and what happened there."""
     found: list[tuple[int, str]] = []
@@ -107,7 +137,7 @@ def _end(lines: list[_Line], torn: list[int], head: str) -> list[tuple[int, str]
     last = lines[-1]
     if head and head == last.hash:
         return []
-    if last.event != "closed":
+    if last.event not in _ENDS:
         gone = [number for number in torn if number > last.number]
         return [(gone[-1], "was edited; it is no record any more")] if gone else [
             (last.number, "the lines after this one were removed")
@@ -117,8 +147,9 @@ def _end(lines: list[_Line], torn: list[int], head: str) -> list[tuple[int, str]
 
 def _healed(data: bytes) -> tuple[str, ...]:
     """What the end of a crashed run says about the torn line that its process left."""
-    last = _record(data.rstrip(b"\n").rpartition(b"\n")[2]) or {}
-    return ("the line that its process had begun when it died was left out",) if last.get("torn") else ()
+    records = (_record(raw) for raw in reversed(data.rstrip(b"\n").split(b"\n")))
+    closed = next((record for record in records if record and record.get("event") == "closed"), {})
+    return ("the line that its process had begun when it died was left out",) if closed.get("torn") else ()
 
 
 def _lines(data: bytes) -> tuple[list[_Line], list[int]]:

@@ -146,7 +146,7 @@ class Runner:
         self.order = replace(self.order, work_item=work_item)
         captures = Captures(
             self.vault, self.agent.name, self.paths, now.date(), work_item, f"run {self.run_id}",
-            self.settings.tools.accept_tool_notes,
+            self.settings.tools.accept_tool_notes, self.secrets,
         )  # fmt: skip
         pool = Pool(self.vault.store, self.settings.model.shared, self.run_id, self.memory, self._set_aside)
         self._purse = Purse(

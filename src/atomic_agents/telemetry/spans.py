@@ -51,7 +51,7 @@ def of(run_id: str, root: str, events: Sequence[Event], *, content: bool) -> tup
 
 
 def _run(run_id: str, trace: int, started: Event, events: Sequence[Event]) -> Span:
-    closed = events[-1] if events[-1].get("event") == "closed" else {}
+    closed = next((event for event in reversed(events) if event.get("event") == "closed"), {})
     status, agent = _text(closed, "status"), _text(started, "agent")
     crashed = status == "crashed" and len(events) > 1  # what closed it came long after its end
     failures = [event for event in events if event.get("event") == "failed"]

@@ -15,6 +15,7 @@ from atomic_agents.core.document import MAX_BYTES, parse
 from atomic_agents.core.errors import PathRefused
 from atomic_agents.core.store import Store
 from atomic_agents.guard.paths import PathPolicy
+from atomic_agents.guard.secrets import refuse
 from atomic_agents.vault import hands, layout
 from atomic_agents.vault.settings import version_of
 
@@ -36,6 +37,8 @@ class Edits:
     paths: PathPolicy
     record: Record
     done: int = field(default=0)
+    secrets: Sequence[str] = ()
+    """What must not be kept in clear, beside what has the shape of a key."""
 
     def read(self, path: str) -> bytes | None:
         """A document that may be written.
@@ -53,10 +56,12 @@ class Edits:
         Raises:
             Conflict: somebody has written in between; nothing was written.
             PathRefused: one of them may not be written.
+            SecretRefused: one of them would hold a key that stands in none of them yet.
         """
         after = {path: self._allowed(path, before[path], data) for path, data in after.items()}
         if all(before[path] == data for path, data in after.items()):
             return ""
+        self._refuse_secrets(before, after)
         changes = tuple(_change(path, before[path], data) for path, data in after.items())
         number = self.done + 1
         kept = _undo_record(reason, before, after)
@@ -66,6 +71,11 @@ class Edits:
         diff = "\n".join(ChangeSet(reason, changes).diff(before.get))
         self.record("wrote", {"reason": reason, "paths": list(after), "diff": diff, "undo": own.path})
         return diff
+
+    def _refuse_secrets(self, before: Mapping[str, bytes | None], after: Mapping[str, bytes | None]) -> None:
+        there = b"\n".join(data for data in before.values() if data).decode(errors="replace")
+        for path, data in after.items():
+            refuse(path, (data or b"").decode(errors="replace"), self.secrets, before=there)
 
     def _allowed(self, path: str, before: bytes | None, data: bytes | None) -> bytes | None:
         """The text as it may be kept: a note or page is of the current version and never claims the operator's word."""

@@ -1,6 +1,6 @@
 """Everything beyond its memory that an agent can call in a run: files, the web, skills, its own tools, MCP servers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -40,13 +40,13 @@ def no_hands(_record: Record, _warn: Warn) -> Hands:
 
 def opened(
     vault: Vault, agent: Agent, settings: AgentSettings, *, paths: PathPolicy, variable: Variable, run_id: str,
-    record: Record, warn: Warn,
+    record: Record, warn: Warn, secrets: Sequence[str] = (),
 ) -> Hands:  # fmt: skip
     """The tools of a run.
 
     What cannot be offered is said through `warn` and left out; it never keeps a run from going on.
     """
-    edits = Edits(vault.store, agent.name, run_id, paths, record)
+    edits = Edits(vault.store, agent.name, run_id, paths, record, secrets=secrets)
     found = [question.tool(), *files.reading(vault.store, paths), *files.writing(edits)]
     if settings.tools.fetch_hosts:
         from atomic_agents.tools import web  # noqa: PLC0415 - 15 ms that only agents which may fetch pay

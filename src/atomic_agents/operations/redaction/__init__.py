@@ -1,0 +1,1 @@
+"""memory redact: what changes in everything that is kept of an agent, and what has to stay."""
