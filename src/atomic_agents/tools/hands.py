@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from atomic_agents.guard.paths import PathPolicy
 from atomic_agents.tools import files, question, skills
 from atomic_agents.tools.edits import Edits, Record
+from atomic_agents.tools.notes import Vouch
 from atomic_agents.tools.tool import Tool
 from atomic_agents.vault import mcp_servers, skill, tool_file
 from atomic_agents.vault.vault import Agent, AgentSettings, Vault
@@ -33,20 +34,20 @@ class Hands:
     close: Callable[[], None] = lambda: None
 
 
-def no_hands(_record: Record, _warn: Warn) -> Hands:
+def no_hands(_record: Record, _warn: Warn, _vouch: Vouch) -> Hands:
     """None at all."""
     return Hands()
 
 
 def opened(
     vault: Vault, agent: Agent, settings: AgentSettings, *, paths: PathPolicy, variable: Variable, run_id: str,
-    record: Record, warn: Warn,
+    record: Record, warn: Warn, vouch: Vouch,
 ) -> Hands:  # fmt: skip
-    """The tools of a run.
+    """The tools of a run; `vouch` says who vouches for a note that the model writes as a file.
 
     What cannot be offered is said through `warn` and left out; it never keeps a run from going on.
     """
-    edits = Edits(vault.store, agent.name, run_id, paths, record)
+    edits = Edits(vault.store, agent.name, run_id, paths, record, vouch=vouch)
     found = [question.tool(), *files.reading(vault.store, paths), *files.writing(edits)]
     if settings.tools.fetch_hosts:
         from atomic_agents.tools import web  # noqa: PLC0415 - 15 ms that only agents which may fetch pay
