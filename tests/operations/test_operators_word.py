@@ -32,8 +32,8 @@ def test_no_edit_moves_or_replaces_what_the_operator_vouches_for(tmp_path: Path)
     before = house.vouched()
     assert set(VOUCHED) <= before.keys()
     names = [path.removeprefix("caldwell/") if path.startswith("caldwell/") else f"../{path}" for path in VOUCHED]
-    names += ["out/notes/key.md", "out/key.md", "out/pages/key.md", "Memory/key.md", "MEMORY/KEY.md", "./memory//key.md",
-              "../caldwell/memory/key.md", "memory/old/../key.md", "caldwell/memory/key.md", "Wiki/key.md"]  # fmt: skip
+    names += ["out/notes/key.md", "out/key.md", "out/pages/key.md", "Memory/key.md", "MEMORY/KEY.md", "Wiki/key.md",
+              "./memory//key.md", "../caldwell/memory/key.md", "memory/old/../key.md", "caldwell/memory/key.md"]  # fmt: skip
     calls: list[Called] = []
     for name in names:
         calls += [
@@ -168,7 +168,8 @@ def test_what_the_program_alone_writes_is_refused_with_the_way_to_go(tmp_path: P
         "state it in your answer": (
             "journal/2026-11/2026-11-22.md", "journal/2026-11/2026-11-21.md", "journal/x.md", "Journal/2026-11/x.md",
             "../bob/journal/2026-11/2026-11-22.md", "log/2026-11/2026-11-22.jsonl", "runs/x.jsonl",
-            "conversations/c.md", "vault/escalations/high_risk/p.md", "../_runs/x.jsonl", "../_waiting/p.json", "dreams/d/memory/x.md",
+            "conversations/c.md", "vault/escalations/high_risk/p.md", "../_runs/x.jsonl", "../_waiting/p.json",
+            "dreams/d/memory/x.md",
         ),
         "ask_operator": (
             "model.md", "tools.md", "policy.md", "mcp.md", "mcp.pins.json", "persona/SOUL.md", "../policy.md",

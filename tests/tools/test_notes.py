@@ -60,7 +60,8 @@ CLAIMS = {
 
 PLACES = (
     "memory/new.md", "memory/sub/new.md", "wiki/new.md", "../bob/memory/new.md", "../bob/wiki/new.md",
-    "../memory/new.md", "../projects/p/wiki/new.md", "memory.archived-20260101/new.md", "memory/new (conflicted copy).md", "memory/NEW.MD",
+    "../memory/new.md", "../projects/p/wiki/new.md", "memory.archived-20260101/new.md",
+    "memory/new (conflicted copy).md", "memory/NEW.MD",
     "memory/moved.md",
 )  # fmt: skip
 

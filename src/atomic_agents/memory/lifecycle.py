@@ -41,7 +41,7 @@ class Captures:
     paths: PathPolicy
     today: datetime.date
     said_by_operator: str
-    """The work item, where the operator wrote it; they vouch for what it asks to remember, and for nothing else in it."""
+    """The work item where the operator typed it; they vouch for what it asks to remember, for nothing else in it."""
     reason: str = "captured"
     accept_tool_notes: bool = False
     """Whether the operator's tools.md accepts notes of what a tool said, unseen."""

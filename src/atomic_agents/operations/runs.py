@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING
 
 from atomic_agents._schema import CURRENT_SCHEMA_VERSION
@@ -15,7 +16,7 @@ from atomic_agents.core.values import Problem, Usd
 from atomic_agents.guard import paths
 from atomic_agents.memory.lifecycle import Captures
 from atomic_agents.migration.plan import refuse_newer
-from atomic_agents.operations import judging
+from atomic_agents.operations import judging, mcp_log
 from atomic_agents.operations.alerting import Watch
 from atomic_agents.operations.replays import replayed
 from atomic_agents.operations.workspace import Workspace
@@ -297,7 +298,7 @@ def _hands(
     allowed = paths.policy(agent.name, settings.tools, str(workspace.config.root))
     return hands.opened(
         workspace.vault, agent, settings, paths=allowed, variable=workspace.variable, run_id=run_id,
-        record=record, warn=warn, vouch=vouch,
+        record=record, warn=warn, vouch=vouch, keep_log=partial(mcp_log.keep, workspace, agent.name),
     )  # fmt: skip
 
 

@@ -146,7 +146,7 @@ class Talk:
         return tuple(change for change in undo.changes if change.path.startswith(ours)) if undo else ()
 
     def can_undo(self, changes: Sequence[Change], stays: tuple[str, ...]) -> None:
-        """Keep what takes the turn back, with what its tools wrote; `stays` are those whose doing nothing takes back."""
+        """Keep what takes the turn back, with what its tools wrote; `stays` are those whose doing stays done."""
         self.stays = stays
         self.undo = ChangeSet(f"take back a turn of {self.path}", changes) if changes else None
 
