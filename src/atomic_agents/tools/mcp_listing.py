@@ -104,8 +104,10 @@ class _Read:
 def _acceptable(tool: object, place: int) -> dict[str, Any]:
     stated: Mapping[str, object] = tool if isinstance(tool, Mapping) else {}
     name, description = stated.get("name"), stated.get("description")
+    is_named = isinstance(name, str) and name != ""
+    schema = stated.get("inputSchema") if is_named else None  # what has no name cannot be called
     found: dict[str, Any] = {
-        "name": name if isinstance(name, str) and name else f"tool {place + 1}",
-        "inputSchema": {"type": "object", _STATED: stated.get("inputSchema")},
+        "name": name if is_named else f"tool {place + 1}",
+        "inputSchema": {"type": "object", _STATED: schema},
     }
     return found | ({"description": description} if isinstance(description, str) else {})

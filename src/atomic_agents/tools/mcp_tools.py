@@ -122,9 +122,10 @@ class Servers:
             if name in pin.waiting or name in broken:
                 continue
             full = qualified(server.name, name)
-            schema = each.get("schema")
+            stated_schema = each.get("schema")
+            schema = {"type": "object", **stated_schema} if isinstance(stated_schema, dict) else {}
             found.append(Tool(
-                ToolSpec(full, str(each.get("description", "")), schema if isinstance(schema, dict) else {}),
+                ToolSpec(full, str(each.get("description", "")), schema),
                 self._handle(server, pin, name),
                 kind=stated.get(full, str(each.get("class", "external_side_effect"))), origin=f"mcp:{server.name}",
                 fingerprint=fingerprint(each),
