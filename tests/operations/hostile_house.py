@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from atomic_agents.core.change import ChangeSet, Put
+from atomic_agents.core.document import parse
 from atomic_agents.core.model import Answer, ToolCall, Usage
-from atomic_agents.runtime.runner import Result
+from atomic_agents.runtime.runner import MAX_ITERATIONS, Order, Result
 from atomic_agents.stores.files import FolderStore
 from atomic_agents.testing.scripted import ScriptedModel
 from atomic_agents.testing.shell import tree
 from atomic_agents.testing.workspaces import add_agent, run, scripted_workspace
+from atomic_agents.vault import note
+from atomic_agents.vault.call_limits import CallLimits
 
 Called = tuple[str, dict[str, object]]
 
@@ -28,7 +31,27 @@ SHARED = (
     "skills/y/SKILL.md", "bob/tools.md", "bob/persona/SOUL.md", "bob/mcp.pins.json", "roles/r/tools.md",
     ".personas/p/SOUL.md", "bob/vault/escalations/high_risk/proposal_2.md",
 )  # fmt: skip
+VOUCHED = (
+    "caldwell/memory/key.md", "caldwell/memory/old/key.md", "caldwell/memory/v1.md", "caldwell/wiki/key.md",
+    "caldwell/memory.archived-20260101/key.md", "bob/memory/key.md", "memory/key.md",
+)  # fmt: skip
+BY_THE_PROGRAM = (
+    "caldwell/memory/INDEX.md", "caldwell/memory/INDEX_user.md", "caldwell/wiki/INDEX.md", "bob/memory/INDEX.md",
+    "caldwell/journal/2026-11/2026-11-21.md", "caldwell/journal/2026-11/2026-11-22.md",
+)  # fmt: skip
 WORD = "the operator's word"
+VOUCHED_TEXT = f"""---
+schema_version: 2
+name: Key
+description: where the key is
+type: user
+confidence: high
+sources: [operator]
+provenance: operator
+---
+
+The key is red. {WORD}
+"""
 NARROW = "schema_version: 2\nread_paths: [out/]\nwrite_paths: [memory/, out/]\n"
 BROAD = "schema_version: 2\nread_paths: [out/]\nwrite_paths: ['<agents_root>/', ./, ../, /]\n"
 _RECORD = {
@@ -62,6 +85,10 @@ class House:
         add_agent(self.store, tools=f"---\n{tools}---\n")
         self.put("caldwell/out/plain.md", "plain\n")
         self.put("caldwell/memory/tea.md", "---\nname: Tea\ntype: user\n---\n\nGreen.\n")
+        for path in VOUCHED:
+            self.put(path, VOUCHED_TEXT)
+        for path in BY_THE_PROGRAM:
+            self.put(path, f"# {WORD}\n\n- [Key](key.md) — {WORD}\n")
         self._link()
         self.model = ScriptedModel([])
 
@@ -75,6 +102,7 @@ class House:
             "door": agent / "persona", "up": self.root, "away": self.outside, "etc": Path("/etc"),
             "alias.md": agent / "tools.md", "diary.txt": self.outside / "diary.txt",
             "gone.md": self.outside / "new.txt", "twice": agent / "out/door", "round": agent / "out",
+            "notes": agent / "memory", "key.md": agent / "memory/key.md", "pages": agent / "wiki",
         }.items():  # fmt: skip
             (out / name).symlink_to(target)
         os.link(agent / "model.md", out / "hard.md")
@@ -90,15 +118,28 @@ class House:
             f"outside/{path}": each for path, each in tree(self.outside).items()
         }
 
-    def try_out(self, calls: Sequence[Called]) -> Result:
-        """A run whose model makes these calls in one answer."""
-        each = tuple(ToolCall(f"c{at}", name, json.dumps(arguments)) for at, (name, arguments) in enumerate(calls))
-        return self.run([Answer("", each, Usage(1, 1), "tool_calls"), "done"])
+    def vouched(self) -> dict[str, bytes]:
+        """Every note and page that the operator vouches for, as any reader would read it."""
+        found = {}
+        for path in self.store.paths():
+            if "/memory" in f"/{path}" or "/wiki/" in path:
+                blob = self.store.read(path)
+                document = parse(path, blob.data if blob else b"")
+                if "/.versions/" not in path and note.read(document, path).provenance == "operator":
+                    found[path] = blob.data if blob else b""
+        return found
 
-    def run(self, script: Sequence[Answer | str]) -> Result:
+    def try_out(self, calls: Sequence[Called]) -> Result:
+        """A run whose model makes these calls, in answers of as many as one may make."""
+        each = [ToolCall(f"c{at}", name, json.dumps(arguments)) for at, (name, arguments) in enumerate(calls)]
+        size = max(CallLimits().answer, -(-len(each) // (MAX_ITERATIONS - 1)))
+        parts = [tuple(each[at : at + size]) for at in range(0, len(each), size)]
+        return self.run([*(Answer("", part, Usage(1, 1), "tool_calls") for part in parts), "done"])
+
+    def run(self, script: Sequence[Answer | str], work_item: str = "go", trigger: str = "manual") -> Result:
         self.model = ScriptedModel(script)
         workspace = scripted_workspace(self.store, self.model, root=self.root)
-        result = run(workspace, "go")
+        result = run(workspace, work_item, order=Order(work_item, trigger))
         workspace.close()
         return result
 

@@ -1,6 +1,7 @@
 """mcp."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ from atomic_agents.cli import render
 from atomic_agents.cli.options import common, dry_run_option, json_option, show_help, workspace, yes_option
 from atomic_agents.core.change import ChangeSet
 from atomic_agents.core.errors import UsageError
+from atomic_agents.core.visible import visible
 from atomic_agents.operations import mcp
 from atomic_agents.operations.mcp import Seen
 from atomic_agents.operations.workspace import Workspace
@@ -51,18 +53,21 @@ def mcp_list(agent: str, as_json: bool, root: str | None) -> None:
 @json_option
 @common
 def mcp_check(agent: str, server: tuple[str, ...], accept: bool, as_json: bool, root: str | None) -> int:
-    """Speak to the servers of AGENT, or to SERVER: what tools they have, and what has changed since they were accepted.
+    """Show all that the servers of AGENT, or SERVER, say of their tools, and what differs from what was accepted.
 
-    Exit code 1 where one does not answer, or is not accepted as it is.
+    Exit code 1 where one does not answer, is not accepted as it is, or has a tool that is left out of runs.
+
+    Example: atomic-agents mcp check scout files --accept
     """
     with workspace(root) as opened:
         found = mcp.check(opened, agent, server, accept=accept)
-    bad = [s for s in found if s.state in ("broken", "unreachable") or (not accept and s.state != "accepted")]
+    bad = [s for s in found if s.state in ("broken", "unreachable")]
+    bad += [s for s in found if not accept and (s.state in ("new", "changed") or s.unusable)]
     if as_json:
         render.say_json({"servers": [_json(seen) for seen in found], "accepted": accept, "ok": not bad})
         return int(bool(bad))
     for seen in found:
-        _say(seen, accept=accept)
+        _say(seen, render.say, accepted=accept or seen.state == "accepted")
     if not found:
         render.say("it has no MCP servers")
     elif any(seen.state in ("new", "changed") for seen in found) and not accept:
@@ -90,7 +95,10 @@ def mcp_add(
 ) -> None:  # fmt: skip
     """Add a server to AGENT: NAME, then `--` and the COMMAND with its arguments, or --url.
 
-    Nothing is started. `mcp check AGENT --accept` shows what tools it has, and accepts them.
+    It is started once to show what it says of its tools; with --from and --dry-run nothing is started. No run uses it
+    before `mcp check AGENT --accept`.
+
+    Example: atomic-agents mcp add scout files -- npx -y @modelcontextprotocol/server-filesystem ~/shared
     """
     if source:
         wanted: Mapping[str, Mapping[str, object]] = mcp_servers.imported(Path(source).read_text("utf-8"), source)
@@ -103,10 +111,13 @@ def mcp_add(
         change = mcp.add(opened, agent, wanted, apply=not dry_run)
         if dry_run:
             _diff(opened, change)
+        found = mcp.check(opened, agent, list(wanted), accept=False) if not (dry_run or source) else []
     if as_json:
-        render.say_json({"added": list(wanted), "dry_run": dry_run})
+        render.say_json({"added": list(wanted), "dry_run": dry_run, "servers": [_json(seen) for seen in found]})
     elif not dry_run:
         render.say(f"added: {', '.join(wanted)}")
+        for seen in found:
+            _say(seen, render.talk, accepted=False)
         render.hint(f"atomic-agents mcp check {agent} --accept")
 
 
@@ -152,17 +163,30 @@ def _diff(opened: Workspace, change: ChangeSet) -> None:
     render.say("dry run: nothing was written")
 
 
-def _say(seen: Seen, *, accept: bool) -> None:
+def _say(seen: Seen, say: Callable[[str], None], *, accepted: bool) -> None:
+    """Say what a server is and all that it says of its tools."""
     name = seen.server.name
     if seen.why:
-        render.talk(f"error: {seen.server.where}: {seen.why}")
-        return
-    words = "accepted" if accept or seen.state == "accepted" else _WORDS[seen.state]
-    render.say(f"{name}: {words}, {render.count(len(seen.tools), 'tool')}, about {seen.tokens:,} tokens a request")
-    for tool, kind in seen.tools.items():
-        render.say(f"  {tool} ({kind})")
-    for change in seen.changes:
-        render.say(f"  {change}")
+        render.talk(f"error: {seen.server.where}: {visible(seen.why)}")
+    else:
+        words = "accepted" if accepted else _WORDS[seen.state]
+        say(f"{name}: {words}, {render.count(len(seen.tools), 'tool')}, about {seen.tokens:,} tokens a request")
+        for tool, definition in seen.definitions.items():
+            _say_tool(tool, definition, say)
+        for change in seen.changes:
+            say(f"  {change}")
+    for tool, why in seen.unusable.items():
+        render.notice(f"{seen.server.where}: {visible(f'{tool} of {name}: {why}')}; the tool is left out of runs")
+        render.hint(f"name the tools that are wanted: tools: [...] of {name} in {seen.server.path}")
+    if seen.noise:
+        render.notice(visible(seen.noise))
+
+
+def _say_tool(name: str, definition: Mapping[str, object], say: Callable[[str], None]) -> None:
+    say(f"  {visible(name)} ({definition.get('class', '')})")
+    for line in str(definition.get("description", "")).splitlines():
+        say(f"    | {visible(line)}".rstrip())
+    say(f"    arguments: {visible(json.dumps(definition.get('schema'), ensure_ascii=False))}")
 
 
 def _way(seen: Seen) -> str:
@@ -174,8 +198,19 @@ def _json(seen: Seen) -> dict[str, object]:
         "name": seen.server.name,
         "state": seen.state,
         "where": seen.server.where,
-        "tools": [{"name": name, "class": kind} for name, kind in seen.tools.items()],
+        "tools": [_json_tool(seen, name, each) for name, each in seen.definitions.items()],
         "tokens": seen.tokens,
         "changes": list(seen.changes),
         "problem": seen.why or None,
+        "noise": seen.noise or None,
+    }
+
+
+def _json_tool(seen: Seen, name: str, definition: Mapping[str, object]) -> dict[str, object]:
+    return {
+        "name": name,
+        "class": definition.get("class"),
+        "description": definition.get("description"),
+        "schema": definition.get("schema"),
+        "problem": seen.unusable.get(name),
     }

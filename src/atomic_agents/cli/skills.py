@@ -22,13 +22,12 @@ def skills_command(ctx: click.Context) -> None:
 def skills_list(agent: str, as_json: bool, root: str | None) -> None:
     """The skills of AGENT: the vault's, its role's, its own."""
     with workspace(root) as opened:
-        found = skills.list_skills(opened, agent)
+        found, misplaced = skills.list_skills(opened, agent), skills.list_misplaced(opened, agent)
     if as_json:
         render.say_json([_json(skill) for skill in found])
         return
     render.table([(each.name, each.folder, each.description) for each in found if each.sound], ("skill", "in", "for"))
-    for each in found:
-        render.problems("warning", each.problems)
+    render.problems("warning", [problem for each in found for problem in each.problems] + misplaced)
 
 
 @skills_command.command("validate")
@@ -38,8 +37,8 @@ def skills_list(agent: str, as_json: bool, root: str | None) -> None:
 def skills_validate(agent: str, as_json: bool, root: str | None) -> int:
     """Whether the skills of AGENT are sound. Exit code 1 where there is a problem."""
     with workspace(root) as opened:
-        found = skills.list_skills(opened, agent)
-    problems = [problem for each in found for problem in each.problems]
+        found, misplaced = skills.list_skills(opened, agent), skills.list_misplaced(opened, agent)
+    problems = [problem for each in found for problem in each.problems] + misplaced
     if as_json:
         listed = [problem.as_json() for problem in problems]
         render.say_json({"skills": [_json(each) for each in found], "problems": listed, "ok": not problems})
@@ -47,7 +46,7 @@ def skills_validate(agent: str, as_json: bool, root: str | None) -> int:
     for severity in ("error", "warning"):
         render.problems(severity, [problem for problem in problems if problem.severity == severity])
     verdict = f", {render.count(len(problems), 'problem')}" if problems else ": sound"
-    render.say(f"{render.count(len(found), 'skill')}{verdict}" if found else "it has no skills")
+    render.say(f"{render.count(len(found), 'skill')}{verdict}" if found or problems else "it has no skills")
     return int(bool(problems))
 
 

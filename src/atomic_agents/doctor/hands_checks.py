@@ -2,11 +2,12 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 
 from atomic_agents.core.values import Problem
 from atomic_agents.doctor.check import Examination, Finding
 from atomic_agents.guard.secrets import redact
-from atomic_agents.vault import mcp_servers, skill, tool_file
+from atomic_agents.vault import mcp_servers, misplaced_skills, skill, tool_file
 from atomic_agents.vault.mcp_servers import Accepted, Server
 from atomic_agents.vault.vault import Agent
 
@@ -33,7 +34,7 @@ def mcp(examination: Examination, agent: Agent) -> Iterator[Finding]:
         elif pin is None:
             yield Finding("warn", f"{server.where}: {server.name} is not accepted yet; its tools are left out", accept)
         else:
-            yield _spoken_to(examination, server, pin, accept)
+            yield from _spoken_to(examination, server, pin, accept)
 
 
 def tools(examination: Examination, agent: Agent) -> Iterator[Finding]:
@@ -58,36 +59,63 @@ def tools(examination: Examination, agent: Agent) -> Iterator[Finding]:
 def skills(examination: Examination, agent: Agent) -> Iterator[Finding]:
     """Its skills can be offered."""
     found = skill.skills(examination.vault, agent)
-    if not found:
+    misplaced = tuple(misplaced_skills.find(examination.vault, agent))
+    if not found and not misplaced:
         yield Finding("skip", "no skills")
     yield from _of(tuple(problem for each in found for problem in each.problems))
+    yield from _of(misplaced)
 
 
-def _spoken_to(examination: Examination, server: Server, pin: Accepted, accept: str) -> Finding:
+def _spoken_to(examination: Examination, server: Server, pin: Accepted, accept: str) -> Iterator[Finding]:
     """What a server says of itself; only one that was accepted is started."""
     from atomic_agents.tools import mcp_tools  # noqa: PLC0415 - 30 ms that only agents with servers pay
     from atomic_agents.tools.mcp_client import ServerFailed, Sessions, launch  # noqa: PLC0415 - as above
 
-    sessions = Sessions(examination.variable, _CONNECT_SECONDS)
+    noises: list[str] = []
+    sessions = Sessions(
+        examination.variable, _CONNECT_SECONDS, lambda name, noise: noises.append(noise.words(name, ""))
+    )
+    same, failure, now = True, "", pin
     try:
         same = launch(server) == pin.launch
         now = mcp_tools.accepted(server, sessions.definitions(server)) if same else pin
     except ServerFailed as error:
-        return Finding(
-            "fail",
-            f"{server.where}: {redact(str(error), examination.secrets)}",
-            accept.removesuffix("--accept") + server.name,
-        )
+        failure = redact(str(error), examination.secrets)
     finally:
         sessions.close()
-    if not same or now != pin:
-        return Finding("warn", f"{server.where}: {server.name} has changed since it was accepted", accept)
+    for said in noises:
+        hint = f"have {server.name} print to its standard error"
+        yield Finding("warn", f"{server.where}: {redact(said, examination.secrets)}", hint)
+    if failure:
+        yield Finding("fail", f"{server.where}: {failure}", accept.removesuffix("--accept") + server.name)
+        return
+    yield _compared(server, pin, now, accept) if same else _changed(server, pin, replace(pin, launch=""), accept)
+    for name, why in mcp_tools.unusable(pin.tools).items():
+        hint = f"name the tools that are wanted: tools: [...] of {server.name} in {server.path}"
+        yield Finding("warn", f"{server.where}: {name} of {server.name}: {why}; the tool is left out of runs", hint)
+
+
+def _compared(server: Server, pin: Accepted, now: Accepted, accept: str) -> Finding:
+    from atomic_agents.tools import mcp_tools  # noqa: PLC0415 - as above
+
+    if mcp_tools.differences(pin, now):
+        return _changed(server, pin, now, accept)
     tokens = mcp_tools.tokens(pin)
     message = f"{server.name}: {len(pin.tools):,} tools, whose definitions take about {tokens:,} tokens"
     if tokens > mcp_tools.LAZY_TOKENS:
         hint = f"name the ones that are needed: tools: […] of {server.name} in {server.path}"
         return Finding("warn", f"{message}; the model is shown their first lines", hint)
     return Finding("pass", f"{message} of each request")
+
+
+def _changed(server: Server, pin: Accepted, now: Accepted, accept: str) -> Finding:
+    """That a server differs from what was accepted, with all of the difference."""
+    from atomic_agents.tools import mcp_tools  # noqa: PLC0415 - as above
+
+    changes = mcp_tools.differences(pin, now)
+    shown = "".join(f"\n  {line}" for line in changes)
+    message = f"{server.where}: {server.name} has changed since it was accepted; what has changed is left out of runs"
+    return Finding("warn", f"{message}{shown}", accept, {"changes": list(changes)})
 
 
 def _of(problems: tuple[Problem, ...]) -> Iterator[Finding]:

@@ -26,6 +26,11 @@ RECORD_FOLDERS = frozenset(("log", "runs", "conversations", "dreams", "outcomes"
 """What no write path covers: the operator's word on what agents are and may do, and the record of what they did."""
 
 _OWN_DATA = ("memory", "wiki", "journal", "raw")
+_NOTE_FOLDERS = frozenset(("memory", "wiki"))
+_INDEX = re.compile(r"(?:^|/)(?:memory|wiki)/(?:[^/]+/)*index(?:_[^/]*)?\.md$")
+_JOURNAL = re.compile(r"(?:^|/)journal(?:/|$)")
+_RECORD = re.compile(rf"(?:^|/)(?:{'|'.join(sorted(RECORD_FOLDERS))})/|^_(?:runs|waiting)/")
+_BY_THE_OPERATOR = "that is your operator's: propose the change in your answer, or use ask_operator"
 _SHORT_NAME = re.compile(r"~\d")  # what Windows also calls a file by: TOOLS~1.MD
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -62,6 +67,24 @@ class PathPolicy:
             return False
         kept = (self._real_or_none(each) for each in self.read_only)
         return real == path or not self._is_kept(real, tuple(each for each in kept if each is not None))
+
+    def write_refusal(self, path: str) -> str:
+        """Why no tool may write a document, and what a model does instead; "" where one may."""
+        real = self._real(path) or path
+        if instead := _written_by_program(path, self.agent) or _written_by_program(real, self.agent):
+            return f"you may not write {path}: {instead}"
+        if not self.may_write(path):
+            operators = self._is_kept(path, ()) or self._is_kept(real, ())
+            instead = _BY_THE_OPERATOR if operators else "no write path of tools.md covers it"
+            return f"you may not write {path}: {instead}"
+        if spelled := _other_spelling(path, real):
+            return f"you may not write {path}: it is a note or page by another name; write it as {spelled}"
+        return ""
+
+    def may_write_directly(self, path: str) -> bool:
+        """Whether a process or server may change the document itself, past the checks that a note or page passes."""
+        real = self._real(path) or path
+        return not (self.write_refusal(path) or _holds_notes(path) or _holds_notes(real))
 
     def locate(self, path: str) -> str:
         """The document that a model means: relative to its own folder, or beginning with its name, or absolute.
@@ -176,6 +199,34 @@ def _is_own_data(path: str, agent: str) -> bool:
     """Whether a path as it is written is below what the agent learns: `Raw/` is another folder than `raw/`."""
     own = path.removeprefix(f"{agent}/").split("/")
     return path.startswith(f"{agent}/") and len(own) > 1 and own[0] in _OWN_DATA
+
+
+def _written_by_program(path: str, agent: str) -> str:
+    """What a model does instead of writing a document that the program alone writes; "" where it is none."""
+    own = path.removeprefix(f"{agent}/").partition("/")[0] if path.startswith(f"{agent}/") else ""
+    same = _same_name(path)
+    if own != "raw" and _INDEX.search(same):
+        return "the program lists notes and pages there: use remember, or write the note or page itself"
+    if own in ("raw", *_NOTE_FOLDERS):
+        return ""  # a folder there may have any name
+    if _JOURNAL.search(same):
+        return "the program writes the journal when the run ends: state it in your answer, or use remember"
+    if _RECORD.search(same):
+        return "it is part of the record, which the program alone writes: state it in your answer"
+    return ""
+
+
+def _holds_notes(path: str) -> bool:
+    return not _NOTE_FOLDERS.isdisjoint(_same_name(path).split("/"))
+
+
+def _other_spelling(path: str, real: str) -> str:
+    """How a note or page is spelled, where `path` names it by a link or in other letters; "" where it does not."""
+    parts = path.split("/")
+    plain = [_same_name(part) if _same_name(part) in _NOTE_FOLDERS else part for part in parts]
+    if plain != parts:
+        return "/".join(plain)
+    return real if _holds_notes(real) and not _holds_notes(path) else ""
 
 
 def _is_operators(path: str, *, own_data: bool) -> bool:

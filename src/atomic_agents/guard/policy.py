@@ -112,14 +112,14 @@ def level(authority: Authority, tool: str, kind: str) -> Said:
 
 
 def kept(paths: PathPolicy, wanted: Wanted) -> str:
-    """A document of the vault that an argument names and that the agent may not write; "" where none does.
+    """A document of the vault that an argument names and that such a tool may not write; "" where none does.
 
     Tools of the agent's own and of servers write past the vault's guards, so what they are given is looked at here.
     """
     for value, named in _texts(wanted.arguments) if wanted.kind != "read_only" and paths.root else ():
         for place in _places(paths, value.strip(), named=named):
             found = _inside(os.path.realpath(paths.root), os.path.realpath(place))
-            if found and not paths.may_write(found):
+            if found and not paths.may_write_directly(found):
                 return found
     return ""
 

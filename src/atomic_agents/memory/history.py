@@ -25,7 +25,10 @@ class Altered:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One change of notes. `undone` says whether a later change has taken it back."""
+    """One change of notes. `undone` says whether a later change has taken it back.
+
+    `undoes` are the ids of the changes that it takes back, joined by commas.
+    """
 
     id: str
     at: str
@@ -56,7 +59,7 @@ def entries(vault: Vault, agent: str) -> list[Entry]:
     undone: set[str] = set()
     for entry in reversed(found):
         if entry.undoes and entry.id not in undone:
-            undone.add(entry.undoes)
+            undone.update(entry.undoes.split(","))
     return [replace(entry, undone=entry.id in undone) for entry in reversed(found)]
 
 

@@ -9,11 +9,11 @@ from typing import Literal
 
 from atomic_agents._schema import CURRENT_SCHEMA_VERSION
 from atomic_agents.core.change import Change
-from atomic_agents.core.document import Document, parse, render
+from atomic_agents.core.document import REMOVE, Document, parse, render
 from atomic_agents.core.errors import AtomicAgentsError, DocumentUnreadable
 from atomic_agents.guard.paths import PathPolicy
 from atomic_agents.guard.secrets import lines_with_secrets
-from atomic_agents.memory import alike
+from atomic_agents.memory import alike, vouching
 from atomic_agents.memory import capture as captures
 from atomic_agents.memory.notebook import Notebook, file_of
 from atomic_agents.vault import index, layout, note
@@ -42,7 +42,7 @@ class Captures:
     paths: PathPolicy
     today: datetime.date
     said_by_operator: str
-    """The operator's own words in this run; only what they contain can be vouched for by the operator."""
+    """The work item where the operator typed it; they vouch for what it asks to remember, for nothing else in it."""
     reason: str = "captured"
     accept_tool_notes: bool = False
     """Whether the operator's tools.md accepts notes of what a tool said, unseen."""
@@ -52,6 +52,7 @@ class Captures:
     taken: list[object] = field(default_factory=list)
     _recalled: list[str] = field(default_factory=list)
     _told: list[str] = field(default_factory=list)
+    _answers: list[str] = field(default_factory=list)
     _settled: bool = False
     _book: Notebook = field(init=False)
 
@@ -63,12 +64,19 @@ class Captures:
         self._recalled.append(text)
 
     def answered(self, text: str) -> None:
-        """Take note of what the operator has answered in this run: they can vouch for it."""
-        self.said_by_operator = f"{self.said_by_operator}\n{text}"
+        """Take note of what the operator has answered in this run: they vouch for an answer as a whole."""
+        self._answers.append(text)
 
     def told(self, text: str) -> None:
         """Take note of what a tool said: only a tool can vouch for it."""
         self._told.append(text)
+
+    def vouch(self, body: str, claimed: str) -> dict[str, object]:
+        """The fields that say who vouches for a text that the model wrote itself, in a capture or in a file."""
+        found = vouching.provenance(body, claimed, self._told)
+        if found == "tool" and self.accept_tool_notes:
+            return {"provenance": found, "accepted": self.today.isoformat()}
+        return {"provenance": found}
 
     def add(self, capture: object) -> Outcome:
         """Take a capture in, or say why not. Nothing of a refused capture is kept, and the model is told."""
@@ -139,6 +147,7 @@ class Captures:
         if not self.paths.may_write(layout.note(self.agent, "user_x.md")):
             raise _Refused("tools.md allows no writing in memory/")
         superseded = self._superseded(capture)
+        capture = self._in_the_operators_words(capture)
         merge_into = capture.get("merge_into")
         if merge_into:
             return self._revise(capture, str(merge_into).rpartition("/")[2], superseded)
@@ -191,19 +200,24 @@ class Captures:
             self._book.index_remove(file)
             return Outcome("revised", file, f"revised {file}; a tool said it, so the operator has to accept it first")
         self._book.index(after, former=before)
-        return Outcome("revised", file, f"revised {file}; its former text is kept in .versions")
+        lowered = before.provenance == "operator" and after.provenance != "operator"
+        more = "; it was the operator's word and is yours now" if lowered else ""
+        return Outcome("revised", file, f"revised {file}; its former text is kept in .versions{more}")
 
     def _revised(
         self, capture: Mapping[str, object], before: Note, superseded: Sequence[Document], document: Document
     ) -> dict[str, object]:
+        vouched = self._vouched(capture, before)
         changes: dict[str, object] = {
             "description": one_line(capture["description"]),
             "confidence": capture["confidence"],
             "last_seen": self.today.isoformat(),
             "sources": list(dict.fromkeys([*before.sources, *note.texts(capture["sources"])])),
             "schema_version": CURRENT_SCHEMA_VERSION,
-            **self._vouched(capture),
+            **vouched,
         }
+        if "accepted" in document.meta and "accepted" not in vouched:
+            changes["accepted"] = REMOVE  # another text was accepted
         obsolete = list(dict.fromkeys([*before.supersedes, *(file_of(other) for other in superseded)]))
         if obsolete or "supersedes" in document.meta:
             changes["supersedes"] = obsolete
@@ -243,23 +257,46 @@ class Captures:
         meta = new_meta(capture, self.today) | self._vouched(capture)
         return meta | {key: capture[key] for key in ("pinned", "expires_at", "tags") if capture.get(key)}
 
-    def _vouched(self, capture: Mapping[str, object]) -> dict[str, object]:
-        """Who vouches for a capture: what it claims, unless the text shows that it is not so.
+    def _vouched(self, capture: Mapping[str, object], before: Note | None = None) -> dict[str, object]:
+        """Who vouches for a capture: what it claims, unless the run shows that it is not so.
 
-        `operator` needs words that the operator really said in this run, and what a tool said in it is `tool`.
+        The operator vouches for a note whose text is their statement; one that the model had named, only where that
+        name adds nothing. What a tool said stays a tool's word when a model writes it over.
         """
-        claimed, body = str(capture.get("provenance") or "inference"), str(capture["body"])
-        said = self._was_said(body)
-        if not said and alike.stands_in(body, self._told):
-            claimed = "tool"
-        if claimed == "tool" and self.accept_tool_notes:
-            return {"provenance": "tool", "accepted": self.today.isoformat()}
-        return {"provenance": "inference" if claimed == "operator" and not said else claimed}
+        claimed, body = str(capture.get("provenance") or vouching.DEFAULT), str(capture["body"])
+        stated = vouching.find_statement(body, self._statements)
+        if stated and claimed == "operator":
+            if (
+                before is None
+                or before.provenance == "operator"
+                or vouching.name_for(before.name, stated) == before.name
+            ):
+                return {"provenance": "operator"}
+            claimed = vouching.DEFAULT
+        if stated:
+            return {"provenance": claimed}
+        laundered = before is not None and before.provenance == "tool"
+        return self.vouch(body, "tool" if laundered else claimed)
+
+    def _in_the_operators_words(self, capture: Mapping[str, object]) -> Mapping[str, object]:
+        """A capture that the operator vouches for, with a name and a description that add nothing to what they said."""
+        stated = vouching.find_statement(str(capture["body"]), self._statements)
+        if not stated or capture.get("provenance") != "operator":
+            return capture
+        name = vouching.name_for(one_line(capture["name"]), stated)
+        return {**capture, "name": name, "description": vouching.description_for(stated)}
+
+    @property
+    def _statements(self) -> list[str]:
+        """What the operator stated in this run."""
+        found = [vouching.statement(self.said_by_operator), *map(vouching.answer, self._answers)]
+        return [each for each in found if each]
 
     def _was_said(self, text: str) -> bool:
-        """Whether the operator said these words in this order, whatever stands between them."""
-        said, words = (" ".join(re.findall(r"\w+", part.casefold())) for part in (self.said_by_operator, text))
-        return bool(words) and f" {words} " in f" {said} "
+        """Whether these words stand in this order in what the operator wrote, whatever stands between them."""
+        said = "\n".join([self.said_by_operator, *self._answers])
+        there, words = (" ".join(re.findall(r"\w+", part.casefold())) for part in (said, text))
+        return bool(words) and f" {words} " in f" {there} "
 
 
 class _Refused(Exception):

@@ -167,7 +167,8 @@ class Notebook:
     def record(self, what: str, *, by: By, reason: str, undoes: str = "") -> tuple[Change, ...]:
         """The record of `changes`, which the way back needs; none where nothing is changed.
 
-        `what` is the verb, `reason` why in a line, `undoes` the id of the change that is taken back.
+        `what` is the verb, `reason` why in a line, `undoes` the ids of the changes that are taken back,
+        joined by commas.
         """
         if not self._altered:
             return ()

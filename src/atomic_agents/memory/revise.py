@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from atomic_agents._schema import CURRENT_SCHEMA_VERSION
 from atomic_agents.core.document import REMOVE, Document, render
+from atomic_agents.memory import vouching
 from atomic_agents.memory.dream import Piece
 from atomic_agents.vault import note
 from atomic_agents.vault.note import Note
@@ -29,14 +30,14 @@ class Held:
 
 
 def merged(into: Held, others: Sequence[Held], *, name: str, description: str, body: str) -> tuple[Piece, ...]:
-    """One note with the text of all, and the others superseded by it; who vouches least for any vouches for it."""
+    """One note with the text of all, and the others superseded by it."""
     members = (into, *others)
     changes: dict[str, object] = {
         "schema_version": CURRENT_SCHEMA_VERSION,
         "name": _one_line(name)[: note.MAX_NAME],
         "description": _one_line(description)[: note.MAX_DESCRIPTION],
         "sources": _joined([held.note.sources for held in members]),
-        "provenance": _weakest([held.note.provenance for held in members]),
+        "provenance": _vouching(members, name, description, body),
         "supersedes": _joined([into.note.supersedes, [held.file for held in others]]),
         "supersedes_list": REMOVE,
         "superseded_by": REMOVE,
@@ -103,9 +104,12 @@ def _joined(lists: Sequence[Sequence[str]]) -> list[str]:
     return list(dict.fromkeys(item for each in lists for item in each))
 
 
-def _weakest(provenances: Sequence[str]) -> str:
-    known = [found if found in note.PROVENANCES else "inference" for found in provenances]
-    return max(known, key=note.PROVENANCES.index)
+def _vouching(members: Sequence[Held], name: str, description: str, body: str) -> str:
+    """Who vouches for a merged note: who vouches least for any of its parts, the model included where it wrote one."""
+    found = [held.note.provenance for held in members]
+    said = {_one_line(text) for held in members for text in (held.note.name, held.note.description, held.note.body)}
+    is_theirs = {_one_line(text) for text in (name, description, body)} <= said
+    return vouching.weakest(found if is_theirs else [*found, vouching.DEFAULT])
 
 
 def _one_line(text: str) -> str:

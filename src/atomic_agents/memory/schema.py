@@ -10,7 +10,8 @@ def wrong(value: object, schema: Mapping[str, object], *, name: str) -> list[str
     """Every way in which `value`, which is called `name`, is not what the schema says."""
     import jsonschema  # noqa: PLC0415 - 0.1 s that only those pay who have a value to check
 
-    errors = jsonschema.Draft202012Validator(schema).iter_errors(value)
+    draft = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
+    errors = draft(schema).iter_errors(value)  # type: ignore[arg-type]  # any value may turn out to be wrong
     return [f"{'.'.join(map(str, error.path)) or name}: {_cut(error.message)}" for error in errors]
 
 

@@ -1,7 +1,7 @@
 """The MCP servers of an agent: which there are, adding and removing one, and accepting what they say of their tools."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from atomic_agents._schema import CURRENT_SCHEMA_VERSION
@@ -10,6 +10,7 @@ from atomic_agents.core.document import parse, render
 from atomic_agents.core.errors import DocumentMissing, UsageError
 from atomic_agents.core.values import Problem, near
 from atomic_agents.guard.secrets import redact
+from atomic_agents.operations import mcp_log
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.vault import hands, layout, mcp_servers, settings
 from atomic_agents.vault.mcp_servers import Accepted, Server
@@ -18,23 +19,33 @@ from atomic_agents.vault.vault import Agent
 
 if TYPE_CHECKING:
     from atomic_agents.tools.mcp_client import Sessions
+    from atomic_agents.tools.mcp_noise import Noise
 
 State = Literal["accepted", "new", "changed", "broken", "unreachable"]
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A server as it is. `tools` are its tools and their classes; `tokens` what their definitions take in a request.
+    """A server as it is. `tokens` is what the definitions of its tools take in a request.
 
-    `changes` says, tool by tool, how it differs from what was accepted; `why` what is wrong.
+    `changes` says in lines, tool by tool, how it differs from what was accepted; `why` what is wrong with the server,
+    `unusable` why a tool of it is left out of runs; `noise` that it prints more than messages.
     """
 
     server: Server
     state: State
-    tools: Mapping[str, str]
+    definitions: Mapping[str, Mapping[str, object]]
+    """What it says of each tool: `description`, `schema` and `class`."""
     tokens: int
     changes: tuple[str, ...] = ()
     why: str = ""
+    unusable: Mapping[str, str] = field(default_factory=dict)
+    noise: str = ""
+
+    @property
+    def tools(self) -> Mapping[str, str]:
+        """Its tools and their classes."""
+        return {name: str(each.get("class", "")) for name, each in self.definitions.items()}
 
 
 def list_servers(workspace: Workspace, name: str) -> list[Seen]:
@@ -47,9 +58,11 @@ def list_servers(workspace: Workspace, name: str) -> list[Seen]:
     found = []
     for server in mcp_servers.servers(file):
         pin, problem = pins.get(server.name), problems.get(server.name)
-        state: State = "broken" if problem else "accepted" if pin else "new"
+        state: State = "broken" if problem else "new" if pin is None else "changed" if pin.waiting else "accepted"
         tokens = mcp_tools.tokens(pin) if pin else 0
-        found.append(Seen(server, state, _classes(pin), tokens, why=problem.message if problem else ""))
+        unusable = mcp_tools.unusable(pin.tools) if pin else {}
+        why = problem.message if problem else ""
+        found.append(Seen(server, state, _definitions(pin), tokens, why=why, unusable=unusable))
     return found
 
 
@@ -59,6 +72,7 @@ def check(workspace: Workspace, name: str, only: Sequence[str] = (), *, accept: 
     Raises:
         DocumentMissing: one of `only` is not there.
     """
+    from atomic_agents.tools import mcp_tools  # noqa: PLC0415 - as above
     from atomic_agents.tools.mcp_client import Sessions  # noqa: PLC0415 - as above
 
     agent, file = _file(workspace, name)
@@ -68,21 +82,29 @@ def check(workspace: Workspace, name: str, only: Sequence[str] = (), *, accept: 
             raise _missing(agent, wanted, servers)
     pins = dict(mcp_servers.accepted(workspace.store, agent.name))
     problems = mcp_servers.problems(file, workspace.variable)
-    sessions = Sessions(workspace.variable)
+    noises: dict[str, str] = {}
+
+    def heard(server: str, noise: "Noise") -> None:
+        said = noise.words(server, mcp_log.keep(workspace, agent.name, server, noise.text))
+        noises[server] = redact(said, workspace.secrets)
+
+    sessions = Sessions(workspace.variable, heard=heard)
     try:
         found = []
         for server in servers:
             if not only or server.name in only:
-                seen, now = _look(sessions, server, pins.get(server.name), problems.get(server.name))
+                pin = pins.get(server.name)
+                seen, now = _look(sessions, server, pin, problems.get(server.name))
                 found.append(replace(seen, why=redact(seen.why, workspace.secrets)))
-                if now is not None:
+                if now is not None and accept:
                     pins[server.name] = now
+                elif now is not None and pin is not None:
+                    pins[server.name] = replace(pin, waiting=mcp_tools.waiting(pin, now.tools))
     finally:
         sessions.close()
-    if accept:
-        known = {server.name for server in servers}
-        _write(workspace, agent, {name: pin for name, pin in pins.items() if name in known})
-    return found
+    known = {server.name for server in servers}
+    _write(workspace, agent, {name: pin for name, pin in pins.items() if name in known}, accept=accept)
+    return [replace(seen, noise=noises.get(seen.server.name, "")) for seen in found]
 
 
 def add(workspace: Workspace, name: str, wanted: Mapping[str, Mapping[str, object]], *, apply: bool) -> ChangeSet:
@@ -130,31 +152,15 @@ def _look(
     from atomic_agents.tools.mcp_client import ServerFailed  # noqa: PLC0415 - as above
 
     if problem is not None:
-        return Seen(server, "broken", _classes(pin), 0, why=problem.message), None
+        return Seen(server, "broken", _definitions(pin), 0, why=problem.message), None
     try:
         now = mcp_tools.accepted(server, sessions.definitions(server))
     except ServerFailed as error:
-        return Seen(server, "unreachable", _classes(pin), 0, why=str(error)), None
-    differences = _differences(pin, now) if pin else ()
+        return Seen(server, "unreachable", _definitions(pin), 0, why=str(error)), None
+    differences = mcp_tools.differences(pin, now) if pin else ()
     state: State = "new" if pin is None else "changed" if differences else "accepted"
-    return Seen(server, state, _classes(now), mcp_tools.tokens(now), differences), now
-
-
-def _differences(pin: Accepted, now: Accepted) -> tuple[str, ...]:
-    found = [] if pin.launch == now.launch else ["its command, arguments, files or address have changed"]
-    for name in sorted({*pin.tools, *now.tools}):
-        before, after = pin.tools.get(name), now.tools.get(name)
-        if before is None or after is None:
-            found.append(f"{name} is {'new' if before is None else 'gone'}")
-        elif before != after:
-            keys = [key for key in ("description", "schema", "class") if before.get(key) != after.get(key)]
-            found += [f"{name}: another {key}: {_shown(before.get(key))} → {_shown(after.get(key))}" for key in keys]
-    return tuple(found)
-
-
-def _shown(value: object) -> str:
-    text = " ".join(str(value).split())
-    return text if len(text) <= 200 else f"{text[:200]}…"
+    unusable = mcp_tools.unusable(now.tools)
+    return Seen(server, state, now.tools, mcp_tools.tokens(now), differences, unusable=unusable), now
 
 
 def _file(workspace: Workspace, name: str) -> tuple[Agent, Settings | None]:
@@ -164,8 +170,8 @@ def _file(workspace: Workspace, name: str) -> tuple[Agent, Settings | None]:
     return agent, found
 
 
-def _classes(pin: Accepted | None) -> Mapping[str, str]:
-    return {name: str(each.get("class", "")) for name, each in pin.tools.items()} if pin else {}
+def _definitions(pin: Accepted | None) -> Mapping[str, Mapping[str, object]]:
+    return pin.tools if pin else {}
 
 
 def _stated(file: Settings | None) -> Mapping[str, object]:
@@ -194,11 +200,15 @@ def _changed(workspace: Workspace, agent: Agent, file: Settings | None, servers:
     return ChangeSet(f"change the MCP servers of {agent.name}", changes)
 
 
-def _write(workspace: Workspace, agent: Agent, pins: Mapping[str, Accepted]) -> None:
+def _write(workspace: Workspace, agent: Agent, pins: Mapping[str, Accepted], *, accept: bool) -> None:
+    """Keep what is accepted, or where nothing is, what waits to be accepted."""
     path = hands.mcp_pins(agent.name)
     blob = workspace.store.read(path)
+    if not accept and pins == mcp_servers.accepted(workspace.store, agent.name):
+        return
     put = Put(path, mcp_servers.render(pins), expect=blob.revision if blob else ABSENT)
-    workspace.store.apply(ChangeSet(f"accept the MCP servers of {agent.name}", (put,)))
+    what = "accept the MCP servers" if accept else "MCP tools wait to be accepted"
+    workspace.store.apply(ChangeSet(f"{what} of {agent.name}", (put,)))
 
 
 def _missing(agent: Agent, name: str, servers: Sequence[Server]) -> DocumentMissing:

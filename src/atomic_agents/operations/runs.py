@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING
 
 from atomic_agents._schema import CURRENT_SCHEMA_VERSION
@@ -15,7 +16,7 @@ from atomic_agents.core.values import Problem, Usd
 from atomic_agents.guard import paths
 from atomic_agents.memory.lifecycle import Captures
 from atomic_agents.migration.plan import refuse_newer
-from atomic_agents.operations import judging
+from atomic_agents.operations import judging, mcp_log
 from atomic_agents.operations.alerting import Watch
 from atomic_agents.operations.replays import replayed
 from atomic_agents.operations.workspace import Workspace
@@ -25,9 +26,10 @@ from atomic_agents.runtime.past import Past
 from atomic_agents.runtime.prompt import Prompt
 from atomic_agents.runtime.purse import most_tokens
 from atomic_agents.runtime.runner import Order, Result, Runner
-from atomic_agents.tools import edits, hands
+from atomic_agents.tools import edits, hands, notes
 from atomic_agents.tools.builtin import builtin
 from atomic_agents.tools.edits import Record
+from atomic_agents.tools.notes import Vouch
 from atomic_agents.tools.results import Results
 from atomic_agents.tools.tool import Tool
 from atomic_agents.vault import layout
@@ -205,7 +207,7 @@ def _runner(
         secrets=workspace.secrets,
         sleep=workspace.sleep,
         ended=workspace.export_run,
-        open_hands=lambda record, warn: _hands(workspace, agent, settings, run_id, record, warn),
+        open_hands=lambda record, warn, vouch: _hands(workspace, agent, settings, run_id, record, warn, vouch),
         raised=bench.raised,
         past=past or Past(),
         judge=judge,
@@ -234,12 +236,9 @@ def go_on(
         bench, order, talk.hear(on_text), earlier=talk.before.messages, also=talk.changes, past=past, run_id=run_id,
     )  # fmt: skip
     result = runner.run()
-    store = bench.workspace.store
-    written = [
-        change for path in edits.of_run(store, result.agent, result.run_id) for change in edits.undo(store, path)
-    ]
     undo, stays = runner.undo
-    talk.can_undo(undo, written, stays)
+    kept = talk.own_changes(undo)
+    talk.can_undo(edits.undo_run(bench.workspace.store, result.agent, result.run_id, kept), stays)
     return replace(result, warnings=(*talk.notices, *result.warnings))
 
 
@@ -288,17 +287,19 @@ def tools(
     today = workspace.clock().date()
     captures = Captures(workspace.vault, agent.name, allowed, today, "") if capture else None
     found = builtin(workspace.vault, agent.name, search=lambda _query, _limit: (), captures=captures, paths=allowed)
-    further = _hands(workspace, agent, settings, "", lambda _event, _facts: None, warn).tools
+    further = _hands(workspace, agent, settings, "", lambda _event, _facts: None, warn, notes.claim).tools
     return (*found, *further, Results().tool)
 
 
 def _hands(
-    workspace: Workspace, agent: Agent, settings: AgentSettings, run_id: str, record: Record, warn: hands.Warn
-) -> hands.Hands:
+    workspace: Workspace, agent: Agent, settings: AgentSettings, run_id: str, record: Record, warn: hands.Warn,
+    vouch: Vouch,
+) -> hands.Hands:  # fmt: skip
     allowed = paths.policy(agent.name, settings.tools, str(workspace.config.root))
     return hands.opened(
         workspace.vault, agent, settings, paths=allowed, variable=workspace.variable, run_id=run_id,
-        record=record, warn=warn, secrets=workspace.secrets,
+        record=record, warn=warn, vouch=vouch, keep_log=partial(mcp_log.keep, workspace, agent.name),
+        secrets=workspace.secrets,
     )  # fmt: skip
 
 

@@ -104,10 +104,9 @@ def undo(workspace: Workspace, run: str, *, apply: bool) -> ChangeSet:
     """
     workspace.require()
     line = record.find(workspace, run)
-    found = edits.of_run(workspace.store, line.agent, line.run_id)
-    if not found:
+    if not edits.of_run(workspace.store, line.agent, line.run_id):
         raise DocumentMissing(f"the tools of {line.run_id} wrote nothing, or it was taken back already")
-    changes = tuple(change for path in found for change in edits.undo(workspace.store, path))
+    changes = edits.undo_run(workspace.store, line.agent, line.run_id)
     whole = ChangeSet(f"take back what the tools of {line.run_id} wrote", changes)
     if apply:
         with workspace.store.lock(f"agent/{line.agent}", wait=0):

@@ -8,13 +8,13 @@ from typing import Protocol, cast
 
 from atomic_agents.core.errors import ModelUnknown
 from atomic_agents.core.model import Answer, Message, Offer, Request, ToolCall
+from atomic_agents.core.remember import asked_to_remember
 
 QUOTE_ID = "embedded:quote"
 
 _MOST_PASSAGES = 3
 _WORTH_QUOTING = 0.6  # of the best passage's score
 _LONGEST_LINE = 200
-_REMEMBER = re.compile(r"\s*remember(?:\s*:|\s+that\b)\s*(?P<what>\S.*)", re.IGNORECASE | re.DOTALL)
 _NOTHING = """nothing in this agent's notes, wiki or journal matches
 
 this model quotes what is there and writes nothing of its own
@@ -109,8 +109,8 @@ class QuoteModel:
             return _spoken(_NOTHING, on_text)
         if last.role == "tool":
             return _spoken(f"{_outcome(last)}\n", on_text)
-        if said := _REMEMBER.fullmatch(last.text):
-            return self._remember(request, said["what"].strip(), on_text)
+        if what := asked_to_remember(last.text):
+            return self._remember(request, what, on_text)
         return _spoken(self._quoted(last.text), on_text)
 
     def _remember(self, request: Request, what: str, on_text: Callable[[str], None]) -> Answer:

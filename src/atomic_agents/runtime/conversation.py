@@ -140,15 +140,14 @@ class Talk:
     def _clean(self, text: str) -> str:
         return redact(text, self._secrets)
 
-    def can_undo(self, undo: ChangeSet | None, written: Sequence[Change], stays: tuple[str, ...]) -> None:
-        """Keep of a run's undo what concerns the turn and its captures; what it cost and did stays on record.
-
-        `written` takes back what its tools wrote, `stays` are those whose doing cannot be.
-        """
-        self.stays = stays
+    def own_changes(self, undo: ChangeSet | None) -> tuple[Change, ...]:
+        """Of a run's undo what concerns the turn and its captures; what it cost and did stays on record."""
         ours = (self.path, layout.memory(self._agent))
-        kept = tuple(change for change in undo.changes if change.path.startswith(ours)) if undo else ()
-        changes = (*kept, *written)
+        return tuple(change for change in undo.changes if change.path.startswith(ours)) if undo else ()
+
+    def can_undo(self, changes: Sequence[Change], stays: tuple[str, ...]) -> None:
+        """Keep what takes the turn back, with what its tools wrote; `stays` are those whose doing stays done."""
+        self.stays = stays
         self.undo = ChangeSet(f"take back a turn of {self.path}", changes) if changes else None
 
     def _summarise(self, vault: Vault, found: Conversation, room: int, most: int, ask: Ask) -> Conversation | None:

@@ -28,6 +28,7 @@ from atomic_agents.runtime.gate import Gate, Judge
 from atomic_agents.runtime.hearing import Seen, apart, sound
 from atomic_agents.runtime.past import Heard, Past
 from atomic_agents.runtime.pool import Pool
+from atomic_agents.runtime.principal import said_by_operator
 from atomic_agents.runtime.purse import Purse
 from atomic_agents.runtime.replay import Key
 from atomic_agents.runtime.states import (
@@ -53,6 +54,7 @@ from atomic_agents.runtime.transcript import Transcript
 from atomic_agents.tools.builtin import builtin
 from atomic_agents.tools.edits import Record
 from atomic_agents.tools.hands import Hands, no_hands
+from atomic_agents.tools.notes import Vouch
 from atomic_agents.tools.results import Results
 from atomic_agents.vault import call_limits, layout
 from atomic_agents.vault.persona import Mode
@@ -131,8 +133,8 @@ class Runner:
     """Gets what there is to tell the operator about the caps."""
     past: Past = field(default_factory=Past)
     """What the runs that this one goes on with were answered already."""
-    open_hands: Callable[[Record, Callable[[str], None]], Hands] = no_hands
-    """Opens the tools beyond its memory, given where to record what they do and to say what is left out."""
+    open_hands: Callable[[Record, Callable[[str], None], Vouch], Hands] = no_hands
+    """Opens the tools beyond its memory: given where to record and to warn, and who vouches for notes they write."""
     judge: Judge | None = None
     """Judges what the operator's rules leave to a judge; None where nobody can."""
     _hands: Hands = field(default_factory=Hands)
@@ -144,8 +146,9 @@ class Runner:
     def __post_init__(self) -> None:
         now, work_item = self.clock(), sound(self.order.work_item)
         self.order = replace(self.order, work_item=work_item)
+        said = said_by_operator(work_item, trigger=self.order.trigger, parent=self.order.parent)
         captures = Captures(
-            self.vault, self.agent.name, self.paths, now.date(), work_item, f"run {self.run_id}",
+            self.vault, self.agent.name, self.paths, now.date(), said, f"run {self.run_id}",
             self.settings.tools.accept_tool_notes, self.secrets,
         )  # fmt: skip
         pool = Pool(self.vault.store, self.settings.model.shared, self.run_id, self.memory, self._set_aside)
@@ -245,7 +248,7 @@ class Runner:
         hooks.refresh(book, self.memory.former_hooks(agent))
         captures = self._closing.captures if self.order.capture else None
         today = self.clock().date()
-        self._hands = self.open_hands(self._record, self._warnings.append)
+        self._hands = self.open_hands(self._record, self._warnings.append, self._closing.captures.vouch)
         own = builtin(
             self.vault,
             agent,

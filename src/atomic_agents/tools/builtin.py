@@ -32,6 +32,7 @@ def _remember(captures: Captures) -> Tool:
 
     description = (
         "Keep a fact for later runs: what the operator decided, corrected or told you, or what was hard to find out. "
-        "Not what the persona or a file says already. Set provenance to operator only for the operator's own words."
+        "Not what the persona or a file says already. Set provenance to operator only where "
+        "the operator asks for it with `remember:`, and keep their words exactly."
     )
     return Tool(ToolSpec(REMEMBER, description, CAPTURE_SCHEMA), handle, kind="reversible_write")

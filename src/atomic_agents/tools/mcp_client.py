@@ -10,18 +10,21 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
-from contextlib import AsyncExitStack, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from atomic_agents.tools import mcp_listing
+from atomic_agents.tools.mcp_noise import Heard, Noise, listen
 from atomic_agents.vault.mcp_servers import Server, filled
 
 if TYPE_CHECKING:  # 0.8 s that only agents with servers pay
     from mcp import Client
+    from mcp.client._transport import TransportStreams
     from mcp.types import ToolAnnotations
 
 T = TypeVar("T")
@@ -43,7 +46,8 @@ class Definition:
 
     name: str
     description: str
-    schema: Mapping[str, object]
+    schema: object
+    """As it is stated, which need not be JSON Schema."""
     kind: str
 
 
@@ -86,6 +90,7 @@ def _found(command: str) -> str:
 @dataclass
 class _Open:
     client: "Client"
+    refused: mcp_listing.Refused
     stop: asyncio.Event
     task: "asyncio.Task[None]"
 
@@ -96,6 +101,9 @@ class Sessions:
 
     variable: Variable
     connect_seconds: float = CONNECT_SECONDS
+    heard: Heard = lambda _server, _noise: None
+    """Told, when the sessions end, of each server that printed more than messages."""
+    _noise: dict[str, Noise] = field(default_factory=dict)
     _open: dict[str, _Open] = field(default_factory=dict)
     _opening: threading.Lock = field(default_factory=threading.Lock)
     _folder: str = ""
@@ -110,7 +118,7 @@ class Sessions:
             ServerFailed: it cannot be reached, or does not answer in time.
         """
         opened = self._opened(server)
-        return self._wait(server, _list(opened.client), server.seconds)
+        return self._wait(server, _list(opened), server.seconds)
 
     def call(self, server: Server, tool: str, arguments: Mapping[str, object]) -> str:
         """What a tool says.
@@ -139,6 +147,10 @@ class Sessions:
         self._thread.join(_CLOSE_SECONDS)
         self._loop = self._thread = None
         shutil.rmtree(self._folder, ignore_errors=True)
+        for server, noise in self._noise.items():
+            if noise.lines:
+                self.heard(server, noise)
+        self._noise.clear()
 
     def _opened(self, server: Server) -> _Open:
         with self._opening:
@@ -160,14 +172,16 @@ class Sessions:
 
     async def _connect(self, server: Server) -> _Open:
         ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
-        stop = asyncio.Event()
-        task = asyncio.create_task(_serve(server, self.variable, self._said(server), ready, stop))
+        stop, refused = asyncio.Event(), mcp_listing.Refused()
+        noise = self._noise.setdefault(server.name, Noise())
+        entered = _entered(server, self.variable, self._said(server), refused)
+        task = asyncio.create_task(_serve(entered, noise, ready, stop))
         try:
             client = await asyncio.wait_for(asyncio.shield(ready), self.connect_seconds)
         except TimeoutError:
             task.cancel()
             raise ServerFailed(f"{server.name} did not answer within {self.connect_seconds:g} s") from None
-        return _Open(client, stop, task)
+        return _Open(client, refused, stop, task)
 
     def _wait(self, server: Server, work: Coroutine[object, object, T], seconds: float) -> T:
         assert self._loop is not None  # noqa: S101 - `_begin` came before
@@ -209,21 +223,34 @@ def _turn(loop: asyncio.AbstractEventLoop) -> None:
 
 
 async def _serve(
-    server: Server, variable: Variable, said: Path, ready: "asyncio.Future[Client]", stop: asyncio.Event
+    opened: AbstractAsyncContextManager["Client"], noise: Noise, ready: "asyncio.Future[Client]", stop: asyncio.Event
 ) -> None:
     """Hold a session open until `stop`, or until it ends by itself; the client wants one task for both ends of it."""
+    listen(noise)
     try:
-        async with AsyncExitStack() as stack:
-            ready.set_result(await _entered(server, variable, said, stack))
+        async with opened as client:
+            ready.set_result(client)
             await stop.wait()
     except Exception as error:  # noqa: BLE001 - whoever waits is told; a session that breaks later shows at its next use
         if not ready.done():
             ready.set_exception(error)
 
 
-async def _entered(server: Server, variable: Variable, said: Path, stack: AsyncExitStack) -> "Client":
+@asynccontextmanager
+async def _entered(
+    server: Server, variable: Variable, said: Path, refused: mcp_listing.Refused
+) -> "AsyncIterator[Client]":
+    """A session with a server."""
     from mcp import Client  # noqa: PLC0415 - 0.8 s, and an extra
 
+    async with AsyncExitStack() as stack:
+        transport = await _transport(server, variable, said, stack)
+        yield await stack.enter_async_context(Client(mcp_listing.let_through(transport, refused)))
+
+
+async def _transport(
+    server: Server, variable: Variable, said: Path, stack: AsyncExitStack
+) -> "AbstractAsyncContextManager[TransportStreams]":
     if server.url:
         import httpx2  # noqa: PLC0415 - comes with mcp
         from mcp.client.streamable_http import streamable_http_client  # noqa: PLC0415 - as above
@@ -231,25 +258,25 @@ async def _entered(server: Server, variable: Variable, said: Path, stack: AsyncE
         headers = {name: filled(text, variable) for name, text in server.headers.items()}
         timeout = httpx2.Timeout(server.seconds, connect=CONNECT_SECONDS)
         http = await stack.enter_async_context(httpx2.AsyncClient(headers=headers, timeout=timeout))
-        return await stack.enter_async_context(Client(streamable_http_client(server.url, http_client=http)))
+        return streamable_http_client(server.url, http_client=http)
     from mcp.client.stdio import StdioServerParameters, stdio_client  # noqa: PLC0415 - as above
 
     environ = {name: filled(text, variable) for name, text in server.env.items()}
     # No folder of an agent's: what stands there could be taken for a module of the server.
     parameters = StdioServerParameters(
-        command=_found(server.command), args=[expanded(each) for each in server.args], env=environ, cwd=Path.home()
-    )
-    errors = stack.enter_context(said.open("w"))
-    return await stack.enter_async_context(Client(stdio_client(parameters, errlog=errors)))
+        command=_found(server.command), args=[expanded(each) for each in server.args], env=environ, cwd=Path.home(),
+        encoding_error_handler="replace",
+    )  # fmt: skip
+    return stdio_client(parameters, errlog=stack.enter_context(said.open("w")))
 
 
-async def _list(client: "Client") -> list[Definition]:
+async def _list(opened: _Open) -> list[Definition]:
     found: list[Definition] = []
     cursor: str | None = None
     while len(found) < MOST_TOOLS:
-        page = await client.list_tools(cursor=cursor, cache_mode="refresh")
+        page = await mcp_listing.listing(opened.client, cursor, opened.refused)
         found += [
-            Definition(tool.name, tool.description or "", dict(tool.input_schema), _kind(tool.annotations))
+            Definition(tool.name, tool.description or "", mcp_listing.stated_schema(tool), _kind(tool.annotations))
             for tool in page.tools
         ]
         cursor = page.next_cursor

@@ -16,6 +16,8 @@ from atomic_agents.vault.tool_file import ToolFile
 DEFAULT_CLASS = "external_side_effect"
 """The class of a tool that nobody has said anything about."""
 
+_KEPT_FOLDERS = ("persona", "memory", "wiki", "journal")
+
 Variable = Callable[[str], str | None]
 """The value of a variable, None where it is not set."""
 
@@ -99,6 +101,10 @@ def _writable(found: ToolFile, paths: PathPolicy, path: str) -> str:
     if real.startswith(f"{root}/"):
         inside = real[len(root) + 1 :]
         own = PathPolicy(read=(), write=(inside,), read_only=paths.read_only, agent=paths.agent, root=paths.root)
-        if f"{paths.agent}/".startswith(f"{inside}/") or not own.may_write(f"{inside}/x"):
-            raise ToolFailed(f"{found.path} may not write to {path}: the operator's files are there")
+        if f"{paths.agent}/".startswith(f"{inside}/") or not own.may_write_directly(f"{inside}/x"):
+            raise ToolFailed(
+                f"{found.path} may not write to {path}: the operator's files or the agent's memory are there"
+            )
+        if any(os.path.lexists(os.path.join(real, folder)) for folder in _KEPT_FOLDERS):
+            raise ToolFailed(f"{found.path} may not write to {path}: an agent's files are there")
     return real

@@ -99,7 +99,10 @@ def arguments_of(tool: Tool, call: ToolCall) -> Mapping[str, object] | str:
         arguments = json.loads(call.arguments or "{}")
     except (ValueError, RecursionError) as error:
         return f"the arguments are not JSON: {error}"
-    wrong = schema.wrong(arguments, tool.schema or tool.spec.parameters, name="arguments")
+    try:
+        wrong = schema.wrong(arguments, tool.schema or tool.spec.parameters, name="arguments")
+    except Exception as error:  # noqa: BLE001 - a schema of a server's or the operator's must not end the run
+        return f"the arguments cannot be checked against the schema of {call.name}: {type(error).__name__}"
     if wrong:
         return f"the arguments are wrong: {'; '.join(wrong)}"
     return arguments if isinstance(arguments, dict) else "the arguments are wrong: an object is needed"

@@ -1,5 +1,7 @@
 """Where tools, skills, MCP servers and approvals stand: with `layout`, the only file that spells a path."""
 
+from atomic_agents.vault import layout
+
 AGENTS_FILE = "AGENTS.md"
 PINS_FILE = "mcp.pins.json"
 SKILL_FILE = "SKILL.md"
@@ -25,6 +27,11 @@ def agents_file(home: str) -> str:
 def mcp_pins(agent: str) -> str:
     """What the operator has accepted of an agent's MCP servers."""
     return f"{agent}/{PINS_FILE}"
+
+
+def mcp_log(agent: str, server: str) -> str:
+    """What an MCP server printed in its last session besides messages; `server` is a name that a file can have."""
+    return f"{layout.DERIVED}/mcp/{agent}/{server}.log"
 
 
 def run_changes(agent: str, run_id: str) -> str:

@@ -3,9 +3,11 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
-from atomic_agents.core.errors import KeysFailed, UsageError
+from atomic_agents.core.change import ChangeSet, Put
+from atomic_agents.core.errors import Conflict, KeysFailed, UsageError
 from atomic_agents.core.store import Store
 from atomic_agents.core.values import Problem
 from atomic_agents.vault import hands
@@ -50,10 +52,15 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What the operator has accepted of a server: how it is started, and each tool as it described itself."""
+    """What the operator has accepted of a server: how it is started, and each tool as it described itself.
+
+    `waiting` are those of its tools that it describes otherwise now, None for one that is gone. They are left out of
+    runs until the operator accepts the server again, or it says again what was accepted.
+    """
 
     launch: str
     tools: Mapping[str, Mapping[str, object]]
+    waiting: Mapping[str, Mapping[str, object] | None] = field(default_factory=dict)
 
 
 def servers(found: Settings | None) -> tuple[Server, ...]:
@@ -137,7 +144,11 @@ def accepted(store: Store, agent: str) -> Mapping[str, Accepted]:
     try:
         stated = json.loads(blob.data)["servers"] if blob else {}
         return {
-            str(name): Accepted(str(pin["launch"]), {str(tool): dict(each) for tool, each in pin["tools"].items()})
+            str(name): Accepted(
+                str(pin["launch"]),
+                {str(tool): dict(each) for tool, each in pin["tools"].items()},
+                {str(tool): None if each is None else dict(each) for tool, each in pin.get("waiting", {}).items()},
+            )
             for name, pin in stated.items()
         }
     except (ValueError, TypeError, KeyError, AttributeError):
@@ -146,8 +157,22 @@ def accepted(store: Store, agent: str) -> Mapping[str, Accepted]:
 
 def render(pins: Mapping[str, Accepted]) -> bytes:
     """The document that `accepted` reads."""
-    value = {name: {"launch": pin.launch, "tools": dict(pin.tools)} for name, pin in sorted(pins.items())}
+    value = {
+        name: {"launch": pin.launch, "tools": dict(pin.tools)} | ({"waiting": dict(pin.waiting)} if pin.waiting else {})
+        for name, pin in sorted(pins.items())
+    }
     return json.dumps({"servers": value}, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n"
+
+
+def keep_waiting(store: Store, agent: str, server: str, waiting: Mapping[str, Mapping[str, object] | None]) -> None:
+    """Keep which tools of a server wait for the operator; nothing where the operator writes the same file now."""
+    blob, pins = store.read(hands.mcp_pins(agent)), dict(accepted(store, agent))
+    if blob is None or server not in pins or pins[server].waiting == waiting:
+        return
+    pins[server] = replace(pins[server], waiting=waiting)
+    put = Put(hands.mcp_pins(agent), render(pins), expect=blob.revision)
+    with suppress(Conflict):
+        store.apply(ChangeSet(f"tools of the MCP server {server} of {agent} wait to be accepted", (put,)))
 
 
 def imported(text: str, source: str) -> dict[str, dict[str, object]]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from atomic_agents.core.document import Document, parse
@@ -12,6 +12,7 @@ from atomic_agents.core.values import Problem
 from atomic_agents.vault import hands
 from atomic_agents.vault.rules import TEXT, TEXTS, Finding, Rule, check
 from atomic_agents.vault.settings import TOOL_CLASSES
+from atomic_agents.vault.tool_schema import schema_problems
 
 SECONDS = 30.0
 MAX_DESCRIPTOR = 256 * 1024
@@ -149,33 +150,6 @@ def _findings(meta: Mapping[str, object], name: str) -> list[Finding]:
     if isinstance(schema, dict):
         found += [Finding(("input_schema",), message, "correct the schema") for message in schema_problems(schema)]
     return found
-
-
-def schema_problems(schema: Mapping[str, object]) -> list[str]:
-    """Why a schema cannot be that of a tool's arguments."""
-    if schema.get("type", "object") != "object":
-        return ["input_schema is not of type object, and a tool's arguments are one"]
-    if any(not reference.startswith("#") for reference in _references(schema)):
-        return ["input_schema refers to what stands elsewhere, and nothing is fetched for it"]
-    import jsonschema  # noqa: PLC0415 - 0.1 s that only agents with tools of their own pay
-
-    try:
-        jsonschema.Draft202012Validator.check_schema(schema)
-    except jsonschema.SchemaError as error:
-        at = ".".join(map(str, error.absolute_path))
-        return [f"input_schema{'.' + at if at else ''} is no JSON Schema: {error.message}"]
-    return []
-
-
-def _references(value: object) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            if key in ("$ref", "$dynamicRef") and isinstance(inner, str):
-                yield inner
-            yield from _references(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _references(inner)
 
 
 def _orphan(folder: str, file: str) -> ToolFile:
