@@ -46,6 +46,9 @@ def workspace(root: str | None) -> "Iterator[Workspace]":
     opened = open_workspace(config.load(root))
     try:
         yield opened
+        if found := opened.newer_notice():
+            render.notice(found)
+            render.hint(opened.newer_remedy())
     finally:
         for repaired in opened.notices():
             render.notice(repaired)

@@ -15,7 +15,6 @@ from atomic_agents.core.change import ABSENT, Change, ChangeSet, Put
 from atomic_agents.core.errors import AgentExists, PathRefused, UsageError
 from atomic_agents.core.store import check_new_path
 from atomic_agents.core.values import Usd, is_agent_name, near
-from atomic_agents.migration.plan import refuse_newer, take_census
 from atomic_agents.operations import foreign, templates
 from atomic_agents.operations.foreign import Import, Moved
 from atomic_agents.operations.templates import TEMPLATES, Origin
@@ -180,7 +179,7 @@ def _check_free(workspace: Workspace, name: str) -> None:
         owner = max((agent for agent in after if lost[0].startswith(f"{agent}/")), key=len)
         hint = "choose another name, such as " + name.replace("/", "-")
         raise UsageError(f"{lost[0]} would stand in a folder that belongs to the agent {owner}", hint=hint)
-    refuse_newer(take_census(workspace.vault, survey).highest)
+    workspace.refuse_newer()
 
 
 def usable_models(workspace: Workspace) -> list[str]:

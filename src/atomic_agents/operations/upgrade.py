@@ -9,7 +9,7 @@ from atomic_agents._version import __version__
 from atomic_agents.core.change import ChangeSet
 from atomic_agents.core.service import Service
 from atomic_agents.doctor.check import Result
-from atomic_agents.migration import apply, changelog, history, plan, preflight
+from atomic_agents.migration import apply, changelog, history, newer, plan, preflight
 from atomic_agents.migration.changelog import Section
 from atomic_agents.migration.history import History
 from atomic_agents.migration.plan import Announce, Census, Plan, Progress, silent, unannounced
@@ -182,6 +182,8 @@ def carry_out(
         Conflict: a document was edited since the plan was made; nothing was written.
         MigrationFailed: what was written did not read back right; it was put back.
     """
+    newer.refuse(workspace.store, found.standing.census.newer)
+    workspace.allow_writes()
     before = health.examine(workspace)
     snapshot = written = ""
     if found.plan is not None and found.would_change:

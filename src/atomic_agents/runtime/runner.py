@@ -238,7 +238,7 @@ class Runner:
         if self.plain is not None:
             return Assembled(self.plain, (), self.earlier)
         agent = self.agent.name
-        self.memory.refresh(agent)
+        self.memory.refresh(agent, unless_within=1.0)  # the model was opened just after it
         captures = self._closing.captures if self.order.capture else None
         today = self.clock().date()
         self._hands = self.open_hands(self._record, self._warnings.append)

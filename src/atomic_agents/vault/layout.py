@@ -159,6 +159,21 @@ def schedule_state(agent: str, name: str) -> str:
     return f"{SCHEDULE_STATES}{agent}/{name}.json"
 
 
+def evals(agent: str) -> str:
+    """The folder of an agent's evals, with its slash."""
+    return f"{agent}/evals/"
+
+
+def policies(home: str) -> str:
+    """The folder of the policies of a project, with its slash."""
+    return f"{home}/policy/"
+
+
+def is_request_folder(folder: str) -> bool:
+    """Whether a folder of an agent, from the agent's own on, holds its requests to the operator."""
+    return f"{folder}/".startswith("vault/escalations/")
+
+
 def worker(name: str) -> str:
     """What a worker says of itself from time to time."""
     return f"{WORKERS}{name}.json"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from atomic_agents._schema import CURRENT_SCHEMA_VERSION
 from atomic_agents.core.document import MAX_BYTES, Document, parse
 from atomic_agents.core.errors import AgentMissing, DocumentUnreadable, PathRefused, SettingsInvalid, StorageFailed
 from atomic_agents.core.store import Entry, Store
@@ -96,6 +97,8 @@ class Vault:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.newer: dict[str, int] = {}
+        """The documents that were read and that a newer package wrote, with their versions."""
 
     def survey(self) -> Survey:
         """List everything once."""
@@ -126,7 +129,21 @@ class Vault:
             DocumentUnreadable: its bytes are not what the format says.
         """
         blob = self.store.read(path)
-        return None if blob is None else parse(path, blob.data)
+        if blob is None:
+            return None
+        return self.parse(path, blob.data)
+
+    def parse(self, path: str, data: bytes) -> Document:
+        """Read a document's bytes, and remember where a newer package wrote it.
+
+        Raises:
+            DocumentUnreadable: they are not what the format says.
+        """
+        document = parse(path, data)
+        version = document.meta.get("schema_version")
+        if isinstance(version, int) and version > CURRENT_SCHEMA_VERSION:
+            self.newer[path] = version
+        return document
 
     def text(self, path: str) -> str:
         """The text of a document, front matter and all; "" where there is none."""
@@ -215,6 +232,12 @@ class Vault:
                 found = None if path in known else self.settings_of(path, name)
                 if found is not None:
                     yield found
+
+    def owner(self, path: str) -> str:
+        """The agent in whose folder a path is, there being no listing to tell it by; "" for what belongs to none."""
+        parts = path.split("/")[:-1]
+        folders = ("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+        return next((name for name in folders if is_agent_name(name) and self._is_agent(name)), "")
 
     def _is_agent(self, name: str) -> bool:
         return any(self.store.read(path) for path in (layout.identity(name), layout.persona_link(name)))

@@ -177,7 +177,7 @@ class Look:
         """Every schedule."""
         having = [
             name for name, found in self.documents.items()
-            if name and any(entry.path.startswith(layout.schedules(name)) for entry in found.get(Kind.OTHER, ()))
+            if name and any(entry.path.startswith(layout.schedules(name)) for entry in found.get(Kind.SCHEDULE, ()))
         ]  # fmt: skip
         return [each for name in having for each in schedules.shown(self.workspace, name)]
 
