@@ -72,6 +72,8 @@ PLUGINS = "atomic_agents.checks"
 
 def examine(workspace: Workspace, *, agent: str = "", with_mcp: bool = True) -> list[Result]:
     """Run every check on the vault and its agents, or on one agent; nothing is written."""
+    with suppress(AtomicAgentsError):  # told as a finding
+        agent = workspace.vault.agent(agent).name if agent else ""
     examination = _examination(workspace, agent, with_mcp=with_mcp)
     if not workspace.exists():
         alone = {name: OF_VAULT[name] for name in ("env", "python", "packages")}

@@ -10,7 +10,7 @@ from atomic_agents._schema import CURRENT_SCHEMA_VERSION
 from atomic_agents.core.document import MAX_BYTES, Document, parse
 from atomic_agents.core.errors import AgentMissing, DocumentUnreadable, PathRefused, SettingsInvalid, StorageFailed
 from atomic_agents.core.store import Entry, Store
-from atomic_agents.core.values import Problem, is_agent_name, near, parse_date
+from atomic_agents.core.values import Problem, agent_name_problem, is_agent_name, key_of, near, parse_date, spellings
 from atomic_agents.vault import layout, settings, shared
 from atomic_agents.vault.cascade import SHARED_FILES, Cascade, candidate
 from atomic_agents.vault.kinds import Kind, Layout, Place
@@ -111,16 +111,27 @@ class Vault:
             AgentMissing: with the nearest names there are.
         """
         name = name.strip("/")
-        if is_agent_name(name) and not any(self._is_agent(host) for host in layout.hosts(name)):
-            if self.store.read(layout.identity(name)) is not None:
-                return Agent(name, self._cascade(name), f"{name}/persona")
-            link = self.store.read(layout.persona_link(name))
-            if link is not None:
-                return Agent(name, self._cascade(name), shared.home(link.data))
+        for spelling in spellings(name):
+            if (found := self._agent(spelling)) is not None:
+                return found
         names = self.survey().agents
+        if (known := key_of(names, name)) != name and (found := self._agent(known)) is not None:
+            return found
+        if why := agent_name_problem(name):
+            message = f"{name!r} cannot be the name of an agent: {why}"
+            raise AgentMissing(message, hint="atomic-agents list", context={"agent": name, "agents": list(names)})
         meant = near(name, names) or [known for known in names if known.endswith(f"/{name}")]
         hint = f"did you mean {meant[0]}" if meant else "atomic-agents list"
         raise AgentMissing(f"there is no agent {name}", hint=hint, context={"agent": name, "agents": list(names)})
+
+    def _agent(self, name: str) -> Agent | None:
+        """The agent whose folder is spelled so, None where there is none."""
+        if not is_agent_name(name) or any(self._is_agent(host) for host in layout.hosts(name)):
+            return None
+        if self.store.read(layout.identity(name)) is not None:
+            return Agent(name, self._cascade(name), f"{name}/persona")
+        link = self.store.read(layout.persona_link(name))
+        return None if link is None else Agent(name, self._cascade(name), shared.home(link.data))
 
     def document(self, path: str) -> Document | None:
         """A document, or None where there is none.
