@@ -20,7 +20,7 @@ class Variable(NamedTuple):
 
 VARIABLES = (
     Variable(
-        "ATOMIC_AGENTS_ROOT", "The vault: a folder; an address such as `postgresql://…` is refused.", "~/docs/agents"
+        "ATOMIC_AGENTS_ROOT", "The vault: a folder. An address such as `postgresql://…` is refused.", "~/docs/agents"
     ),
     Variable("ATOMIC_AGENTS_CACHE_DIR", "Where installed model weights go.", "the user's cache folder"),
     Variable("ATOMIC_AGENTS_ANTHROPIC_KEY", "Key for Anthropic's models; read before ANTHROPIC_API_KEY."),
