@@ -233,8 +233,11 @@ async def _decide(call: Call) -> Response:
         by, note = f"{call.caller.name} over HTTP", call.text("note")
         workspace.store.apply(approvals.answer(workspace, item, decision, by=by, note=note, arguments=stated))
 
-    call.desk.check_room()  # an answer that is written cannot be given again
+    if item.resumable:
+        call.desk.check_room()  # an answer that is written cannot be given again
     await call.desk.read(decide)
+    if not item.resumable:
+        return _Json(shapes.approval(await _item(call)))
     return _taken_in(call.desk.go_on(item))
 
 
