@@ -109,13 +109,8 @@ def conversations(agent: str) -> str:
     return f"{agent}/conversations/"
 
 
-def published_conversations(agent: str) -> str:
-    """The folder in which the published format keeps the conversations of the operator here, with its slash."""
-    return f"{agent}/conversations/local/"
-
-
 def conversation(agent: str, conversation_id: str) -> str:
-    """One conversation."""
+    """One conversation; the id of one of another principal than the operator has the principal and a slash before."""
     return f"{agent}/conversations/{conversation_id}.md"
 
 

@@ -276,8 +276,10 @@ ROUTES = (
     Route(
         "GET", "/api/conversations", "conversations, the last one first", "read", _conversations, query={"agent": TEXT}
     ),
-    Route("GET", "/api/conversations/{id}", "one conversation", "read", _conversation, {"agent": TEXT}, ("agent",)),
-    Route("DELETE", "/api/conversations/{id}", "take one away", "admin", _forget, {"agent": TEXT}, ("agent",)),
+    Route(
+        "GET", "/api/conversations/{id:path}", "one conversation", "read", _conversation, {"agent": TEXT}, ("agent",)
+    ),
+    Route("DELETE", "/api/conversations/{id:path}", "take one away", "admin", _forget, {"agent": TEXT}, ("agent",)),
     Route(
         "GET", "/api/memory", "an agent's notes, or with q what it knows of something", "read", _memory,
         {"agent": TEXT, "q": TEXT, "limit": _LIMIT}, ("agent",),
