@@ -19,6 +19,7 @@ from atomic_agents.doctor import (
     run_checks,
     schedule_checks,
     settings_checks,
+    unused_checks,
     vault_checks,
     world_checks,
 )  # fmt: skip
@@ -37,6 +38,7 @@ OF_VAULT: dict[str, VaultCheck] = {
     "agents": vault_checks.agents,
     "documents": disk_checks.documents,
     "names": disk_checks.names,
+    "features": unused_checks.features,
     "permissions": disk_checks.permissions,
     "backups": disk_checks.backups,
     "locks": run_checks.locks,

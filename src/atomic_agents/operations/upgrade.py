@@ -8,6 +8,7 @@ from atomic_agents._schema import CURRENT_SCHEMA_VERSION
 from atomic_agents._version import __version__
 from atomic_agents.core.change import ChangeSet
 from atomic_agents.core.service import Service
+from atomic_agents.doctor import unused_checks
 from atomic_agents.doctor.check import Result
 from atomic_agents.migration import apply, changelog, history, newer, plan, preflight
 from atomic_agents.migration.changelog import Section
@@ -17,6 +18,7 @@ from atomic_agents.migration.preflight import Finding
 from atomic_agents.operations import deploying, health
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime import transcript
+from atomic_agents.vault.unused import Unused
 from atomic_agents.vault.vault import Survey
 
 UPGRADED = "upgraded"
@@ -119,6 +121,11 @@ def standing(workspace: Workspace, progress: Progress = silent) -> Standing:
     known = history.read(workspace.store)
     wrote = (record.package for record in reversed(known.records) if record.outcome in _WROTE and record.package)
     return Standing(survey, plan.take_census(workspace.vault, survey, progress), known, next(wrote, ""))
+
+
+def unused(workspace: Workspace, found: Standing) -> Sequence[Unused]:
+    """The documents of features that this package does not have; an upgrade keeps them as they are."""
+    return unused_checks.find(found.survey, workspace.config.root)
 
 
 def news(found: Standing) -> News:
