@@ -5,6 +5,7 @@ import json
 import secrets
 import shutil
 import statistics
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.answers import InstantModel
 from benchmarks.measure import Child, Failed, Sample, copying, in_turn, process, settle
-from benchmarks.sides import Side
+from benchmarks.sides import Side, lacks
 from benchmarks.vaults import generate, log
 
 _RUNNER = str(Path(__file__).with_name("runner.py"))
@@ -243,6 +244,11 @@ def _warm_run(warm: Mapping[str, Child], side: Side) -> float:
 
 def dashboard(bench: Bench) -> Iterator[Row]:
     """Rendering every page as files: from nothing, and again when one run has been added."""
+    missing = lacks(bench.sides[0], "jinja2", "starlette")
+    if missing:
+        without = f"the dashboard is not measured: ours has no {' and no '.join(missing)}"
+        print(f"warning: {without}\n  hint: pip install '.[serve]'", file=sys.stderr)
+        return
     lines = max(100, 10 * bench.notes)
     few = bench.vault(max(10, bench.notes // 10), agents=1)
     roots = {side.name: bench.copy(bench.logged(few, lines), f"{side.name}-seen") for side in bench.sides}

@@ -13,6 +13,8 @@ from typing import Literal
 import platformdirs
 
 PROJECT = Path(__file__).resolve().parent.parent
+OURS = (f"{PROJECT}[serve]",)
+"""With what the dashboard and the server need; a command that needs neither imports neither."""
 OTHER = ("atomic-agents-stack[openai,serve]==2.0.0", "anthropic<1")
 
 
@@ -40,6 +42,13 @@ class Side:
         return {**kept, "HOME": str(home), "ATOMIC_AGENTS_ROOT": str(root), "NO_COLOR": "1", **dict(self.extra), **more}
 
 
+def lacks(side: Side, *modules: str) -> tuple[str, ...]:
+    """Those of some modules that a side cannot import."""
+    code = "import sys; from importlib.util import find_spec; print(*[m for m in sys.argv[1:] if find_spec(m) is None])"
+    command = [*side.python, "-c", code, *modules]
+    return tuple(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
+
+
 def in_venv(name: Literal["ours", "other"], venv: Path) -> Side:
     """The program that is installed in `venv`."""
     programs = venv.absolute() / ("Scripts" if os.name == "nt" else "bin")
@@ -54,9 +63,9 @@ def in_place() -> Side:
 
 def ours() -> Side:
     """This checkout, installed; installed again when a source file has changed."""
-    venv, digest = _cache() / "ours", _digest()
-    if not _is_ready(venv, digest):
-        _make(venv, [str(PROJECT)], digest)
+    venv, wanted = _cache() / "ours", f"{_digest()} {' '.join(OURS)}"
+    if not _is_ready(venv, wanted):
+        _make(venv, OURS, wanted)
     return in_venv("ours", venv)
 
 

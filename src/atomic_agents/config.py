@@ -1,10 +1,13 @@
 """One frozen Config: every variable the program reads, named and described here and read once."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
+
+from atomic_agents.core.errors import UsageError
 
 
 class Variable(NamedTuple):
@@ -16,7 +19,9 @@ class Variable(NamedTuple):
 
 
 VARIABLES = (
-    Variable("ATOMIC_AGENTS_ROOT", "The vault: a folder.", "~/docs/agents"),
+    Variable(
+        "ATOMIC_AGENTS_ROOT", "The vault: a folder. An address such as `postgresql://…` is refused.", "~/docs/agents"
+    ),
     Variable("ATOMIC_AGENTS_CACHE_DIR", "Where installed model weights go.", "the user's cache folder"),
     Variable("ATOMIC_AGENTS_ANTHROPIC_KEY", "Key for Anthropic's models; read before ANTHROPIC_API_KEY."),
     Variable("ANTHROPIC_API_KEY", "Key for Anthropic's models."),
@@ -49,6 +54,10 @@ VARIABLES = (
     Variable("NO_COLOR", "Set to anything: no colour."),
 )
 
+_LOGIN = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]+:/+)[^\s'\"<>]*@")
+_DATABASES = "(?:postgres|postgresql|mysql|mariadb|sqlite|redis|mongodb|jdbc)"
+_ADDRESS = re.compile(rf"(?:^|/|[^\w+.-])(?:([A-Za-z][A-Za-z0-9+.-]+):/|({_DATABASES})[\w+.-]*:)", re.IGNORECASE)
+"""`scheme://`, also where a program that handles paths has made one slash of the two; a drive has but one letter."""
 _WITH_CONTENT = ("true", "span_only", "span_and_event")
 _BASE_URLS = {
     "anthropic": "ANTHROPIC_BASE_URL",
@@ -112,6 +121,7 @@ def load(root: str | None = None, environ: Mapping[str, str] | None = None) -> C
     environ = dict(os.environ if environ is None else environ)
     home = Path(environ.get("HOME") or Path.home())
     chosen = root or environ.get("ATOMIC_AGENTS_ROOT") or "~/docs/agents"
+    check_folder(chosen, "--root" if root else "ATOMIC_AGENTS_ROOT")
     servers = dict(_LOOPBACK)
     if host := environ.get("OLLAMA_HOST"):
         servers["ollama"] = f"{host if '://' in host else 'http://' + host}/v1"
@@ -123,6 +133,30 @@ def load(root: str | None = None, environ: Mapping[str, str] | None = None) -> C
         loopback_servers=servers,
         environ=environ,
     )
+
+
+def is_address(text: str) -> bool:
+    """Whether a text that should name a folder is the address of something else."""
+    return _ADDRESS.search(text) is not None
+
+
+def without_password(text: str) -> str:
+    """A text without the names and passwords that addresses in it hold before an `@`."""
+    return _LOGIN.sub(r"\1…@", text)
+
+
+def check_folder(text: str, named_by: str) -> None:
+    """Refuse the address of a database or of another machine where a vault is named; what it holds is never shown.
+
+    Raises:
+        UsageError: with the address's scheme alone, as the rest may be a password.
+    """
+    found = _ADDRESS.search(text)
+    if found:
+        message = (
+            f"{named_by} is an address, {(found[1] or found[2]).lower()}://…, and a vault is a folder in this version"
+        )
+        raise UsageError(message, hint=f"name a folder: {named_by}{' ' if named_by.startswith('-') else '='}PATH")
 
 
 def _expand(path: str, home: Path) -> Path:

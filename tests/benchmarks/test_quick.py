@@ -1,7 +1,10 @@
 import json
 import subprocess
 import sys
+import venv
 from pathlib import Path
+
+from benchmarks import sides
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -51,3 +54,19 @@ def test_a_row_that_does_not_exist_is_refused_with_the_names_of_those_that_do() 
 
     assert done.returncode == 2
     assert "help, info, status, migrate, run, governed, cold, dashboard, copy" in done.stderr
+
+
+def test_a_side_without_what_the_dashboard_needs_is_measured_in_all_other_rows(tmp_path: Path) -> None:
+    venv.create(tmp_path / "bare", with_pip=False, symlinks=True)
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--alone", "--rows", "dashboard,copy"]
+    command += ["--ours-venv", str(tmp_path / "bare")]
+
+    done = subprocess.run(command, cwd=PROJECT, check=False, capture_output=True, text=True, timeout=120)
+
+    assert done.returncode == 0, done.stderr
+    assert "warning: the dashboard is not measured: ours has no jinja2 and no starlette" in done.stderr
+    assert done.stdout.splitlines()[-1].startswith("cp -r and sync, 100 notes ")
+
+
+def test_what_is_installed_to_be_measured_has_the_extra_of_the_dashboard() -> None:
+    assert [each for each in sides.OURS if each.endswith("[serve]")] == list(sides.OURS)

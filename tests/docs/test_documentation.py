@@ -131,6 +131,19 @@ def test_fragments_go_below_what_is_not_released() -> None:
     assert after == f"# Changelog\n\n## [Unreleased]\n\n{unreleased}\n## [2.0.0]\n\n### Added\n\n- Older.\n"
 
 
+def test_fragments_go_below_the_heading_of_a_version_again_and_again() -> None:
+    before = "# Changelog\n\n## [Unreleased]\n\n## [3.0.0] - 2026-12-01\n\n## [2.0.0]\n\n### Added\n\n- Older.\n"
+
+    once = changelog.merged(before, {"removed": ["Gone.\n"], "added": ["New.\n"]}, "3.0.0")
+    twice = changelog.merged(once, {"removed": ["Gone too.\n"]}, "3.0.0")
+
+    ours = "### Removed\n\n- Gone.\n- Gone too.\n\n### Added\n\n- New.\n"
+    head, older = before.split("\n\n## [2.0.0]")
+    assert twice == f"{head}\n\n{ours}\n## [2.0.0]{older}"
+    assert changelog.merged(twice, {}, "3.0.0") == twice
+    assert (changelog.target(before, "3.0.0"), changelog.target(before, "3.0.1")) == ("3.0.0", "Unreleased")
+
+
 def test_every_fragment_names_its_kind() -> None:
     fragments = [path for path in (ROOT / "changes").glob("*.md") if path.name != "README.md"]
 

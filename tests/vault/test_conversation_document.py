@@ -155,7 +155,9 @@ def test_an_id_has_one_form_on_every_file_system(typed: str, expected: str) -> N
     assert found.startswith(expected)
 
 
-@pytest.mark.parametrize("typed", ["", " ", "../x", "a/b", "a:b", ".hidden", "con", "a\nb", "a" * 200])
+@pytest.mark.parametrize(
+    "typed", ["", " ", "../x", "a/b/c", "a/", "/a", "a/../b", "a:b", ".hidden", "con", "a\nb", "a" * 200]
+)
 def test_an_id_that_is_no_file_name_is_refused(typed: str) -> None:
     with pytest.raises(UsageError):
         conversation.conversation_id(typed, AT)

@@ -47,6 +47,9 @@ def approvals_list(everything: bool, as_json: bool, root: str | None) -> None:
     for item in items:
         if item.reply.problem:
             render.notice(f"{item.path}:{item.reply.line}: {item.reply.problem}")
+        if item.waits and not item.resumable:
+            render.notice(f"{item.id}: {approvals.why_not_resumable(item)}")
+            render.hint(f"atomic-agents approvals deny {item.id}")
     waiting = sum(item.waits for item in items)
     render.talk(f"{render.count(waiting, 'request')} waiting" if waiting else "nothing waits for you")
     if waiting:
@@ -71,6 +74,11 @@ def approvals_show(request: str, as_json: bool, root: str | None) -> None:
     render.say(f"state: {item.state}{f' by {item.reply.by}' if item.reply.by else ''}")
     if item.reply.note:
         render.say(f"{'answer' if item.reply.decision == 'answered' else 'note'}: {_indented(item.reply.note)}")
+    if item.waits and not item.resumable:
+        render.talk(item.path)
+        render.notice(f"{item.id} can only be denied: {approvals.why_not_resumable(item)}")
+        render.hint(f"atomic-agents approvals deny {item.id} --note '…'")
+        return
     render.talk(f"{item.run_id} {'waits' if item.waits else 'waited'} for it; {item.path}")
     if item.waits and not item.answered:
         way = f"answer {item.id} 'your answer'" if item.is_question else f"approve {item.id}"
@@ -165,10 +173,21 @@ def _answer(
                 render.say(line)
             return 0
         opened.store.apply(change)
+        if not item.resumable:
+            return _say_denied(approvals.find(opened, item.id), as_json=as_json)
         render.talk(f"{item.id} is {decision}; {item.run_id} goes on")
         streams = running.streams(no_stream=False, as_json=as_json)
         result = approvals.go_on(opened, item, on_text=running.printed(streams=streams), on_notice=render.notice)
         return running.finish(result, None, as_json=as_json, streamed=streams)
+
+
+def _say_denied(item: Item, *, as_json: bool) -> int:
+    """A request of another program was denied: there is no run to print."""
+    if as_json:
+        render.say_json(shapes.approval(item))
+    else:
+        render.say(f"{item.id} is denied; {approvals.why_not_resumable(item)}")
+    return 0
 
 
 def _meet(opened: Workspace) -> None:

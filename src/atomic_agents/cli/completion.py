@@ -95,7 +95,9 @@ def _snapshots(opened: "Workspace", _ctx: click.Context) -> Iterable[str]:
 
 def _conversations(opened: "Workspace", ctx: click.Context) -> Iterable[str]:
     folder = layout.conversations(str(ctx.params.get("agent") or ""))
-    return (path.rpartition("/")[2].removesuffix(".md") for path in opened.store.paths(folder) if path.endswith(".md"))
+    return (
+        path.removeprefix(folder).removesuffix(".md") for path in opened.store.paths(folder) if path.endswith(".md")
+    )
 
 
 def _topics(_opened: "Workspace", _ctx: click.Context) -> Iterable[str]:

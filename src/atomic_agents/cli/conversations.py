@@ -22,12 +22,16 @@ def conversations_command(ctx: click.Context) -> None:
 
 @conversations_command.command("list")
 @click.argument("agent", required=False)
+@click.option("--containing", default="", metavar="TEXT", help="Only those in which TEXT was said.")
 @json_option
 @common
-def list_command(agent: str | None, as_json: bool, root: str | None) -> None:
-    """The conversations of AGENT or of all, the last one first."""
+def list_command(agent: str | None, containing: str, as_json: bool, root: str | None) -> None:
+    """List the conversations of AGENT or of all, the last one first.
+
+    The id of one that was with another principal than you is PRINCIPAL/ID.
+    """
     with workspace(root) as opened:
-        listing = conversations.list_conversations(opened, agent)
+        listing = conversations.list_conversations(opened, agent, containing=containing)
     if as_json:
         problems = [problem.as_json() for problem in listing.problems]
         render.say_json({"conversations": [conversations.about(one) for one in listing.found], "problems": problems})

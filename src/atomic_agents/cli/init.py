@@ -65,17 +65,17 @@ def init_command(
         opened.store.apply(made.change)
         if as_json:
             render.say_json(
-                {"agent": wanted.name, "template": wanted.template, "model": wanted.model,
+                {"agent": made.name, "template": wanted.template, "model": wanted.model,
                  "layout": made.layout or None, "imported": [each._asdict() for each in made.moved]}
             )  # fmt: skip
             return
-        render.say(f"{opened.config.root}/{wanted.name}: made from the template {wanted.template}, "
+        render.say(f"{opened.config.root}/{made.name}: made from the template {wanted.template}, "
                    f"with the model {wanted.model}")  # fmt: skip
         _say_imported(made, wanted)
         if wanted.model == "embedded:quote":
             others = "embedded:quote quotes the vault and generates nothing; atomic-agents models list shows others"
             render.talk(render.command(others))
-        render.talk(render.command(f"next: atomic-agents run {shlex.quote(wanted.name)} --work-item 'remember: …'"))
+        render.talk(render.command(f"next: atomic-agents run {shlex.quote(made.name)} --work-item 'remember: …'"))
 
 
 def _answers(given: Mapping[str, object], opened: Workspace) -> Answers:

@@ -14,6 +14,7 @@ from atomic_agents._schema import CURRENT_SCHEMA_VERSION
 from atomic_agents._version import __version__
 from atomic_agents.cli import render
 from atomic_agents.cli.options import debug_option, root_option, show_help
+from atomic_agents.config import without_password
 from atomic_agents.core.errors import AtomicAgentsError, InternalError, RunInterrupted, StorageFailed, UsageError
 from atomic_agents.core.values import near
 
@@ -150,6 +151,7 @@ def _run(arguments: list[str], command: click.Command, name: str) -> int:
         if "--debug" in arguments and not isinstance(error, click.ClickException):
             raise
         ours = _as_ours(error, f"{name} {shlex.join(arguments)}")
+        ours.message, ours.hint = without_password(ours.message), without_password(ours.hint)
         render.report(ours, as_json="--json" in arguments)
         return ours.exit_status
     return code if isinstance(code, int) else 0

@@ -44,6 +44,8 @@ def mcp_server_command(
     verbs: tuple[Verb, ...] = ("read",) if read_only else ("run", "read")
     with workspace(root) as opened:
         opened.require()
+        if not read_only:
+            opened.refuse_newer()
         only = opened.vault.agent(agent).name if agent else ""
         needs_token = http and serve.token_needed(opened, host, asked=auth, loopback=is_loopback(host))
         settings = app.Settings(only, needs_token, serve.names(host, hosts), limits=Limits(runs=max_runs))

@@ -42,10 +42,14 @@ def workspace(root: str | None) -> "Iterator[Workspace]":
     from atomic_agents.bootstrap import open_workspace  # noqa: PLC0415 - the same
 
     root = root or click.get_current_context().find_root().params.get("root")
+    read = config.load(root)
     render.use_root(root)
-    opened = open_workspace(config.load(root))
+    opened = open_workspace(read)
     try:
         yield opened
+        if found := opened.newer_notice():
+            render.notice(found)
+            render.hint(opened.newer_remedy())
     finally:
         for repaired in opened.notices():
             render.notice(repaired)

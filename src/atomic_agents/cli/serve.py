@@ -81,6 +81,7 @@ def serve_start(
 
     with workspace(root) as opened:
         opened.require()
+        opened.refuse_newer()
         said = serving.stated(opened, agent)
         host = host or said.host or _HOST
         header = identity_header or said.identity_header

@@ -23,6 +23,7 @@ from atomic_agents.operations.templates import TemplateUpgrades
 from atomic_agents.operations.upgrade import News, Prospect, Restarted, Standing, Upgraded
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.vault.kinds import Kind
+from atomic_agents.vault.unused import KEPT, Unused
 
 _MOST_FINDINGS = 20
 
@@ -48,10 +49,13 @@ def upgrade_command(
     with stoppable(), workspace(root) as opened:
         found = upgrade.standing(opened, tell.progress)
         if found.is_current:
+            if plan_only:
+                tell.unused(upgrade.unused(opened, found))
             _templates(opened, tell, take=take, plan_only=plan_only)
             return tell.idle(found)
         tell.standing(found, str(opened.config.root))
         tell.news(upgrade.news(found), found)
+        tell.unused(upgrade.unused(opened, found))
         prospect = upgrade.prospect(
             opened,
             found,
@@ -174,6 +178,17 @@ class _Telling:
             render.say(f"\n{section.release}{f', {section.date}' if section.date else ''}: {section.kind}\n")
             render.say("\n".join(f"  {line}".rstrip() for line in section.text.splitlines()))
         render.say()
+
+    def unused(self, found: Sequence[Unused]) -> None:
+        """What is left of features that this package does not have, and what becomes of it."""
+        if self.as_json:
+            kinds = [{"kind": one.feature.plural, "count": len(one.paths), "paths": list(one.paths)} for one in found]
+            self._event("unused", kinds=kinds, fate=KEPT)
+            return
+        for one in found:
+            render.say(f"kept       {one.words}")
+        if found:
+            render.say(f"           {KEPT}")
 
     def script(self, script: Script) -> None:
         """A script of the vault is the operator's code: it is named before it runs."""

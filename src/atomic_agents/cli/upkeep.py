@@ -57,7 +57,7 @@ def migrate_command(
             say_would_roll_back(opened, draft, whole=whole, as_json=as_json)
         elif rollback is not None:
             say_rolled_back(upkeep.roll_back(opened, rollback, render.progress()), as_json=as_json)
-        elif target == "head" and not upkeep.status(opened).needs_migration:
+        elif target == "head" and not upkeep.needs_migration(opened):
             _already(version, as_json=as_json)
         elif dry_run:
             _plan(opened, version, each=each, skip_unreadable=skip_unreadable, whole=whole, as_json=as_json)
@@ -212,9 +212,11 @@ def _status(found: Status, *, as_json: bool) -> None:
     if found.unreadable:
         render.problems("warning", found.unreadable)
         render.say(f"unreadable {render.count(len(found.unreadable), 'document')}")
-    if found.highest > found.current:
-        render.say(f"newer than this package, which reads v{found.highest} and does not write it")
-        render.hint("pip install --upgrade atomic-agents-stack")
+    if found.newer:
+        render.say(f"newer      {render.count(len(found.newer), 'document')}, which this package only reads")
+        for one in found.newer[:_EDITED]:
+            render.say(f"newer      {one.where} is at v{one.version}")
+        render.hint(found.remedy)
     elif found.needs_migration:
         render.say(render.command(f"needs migration: python -m atomic_agents.migrate --to v{found.current} --dry-run"))
     else:
@@ -231,6 +233,7 @@ def _status_json(found: Status) -> dict[str, object]:
         "documents": found.documents,
         "by_version": {f"v{version}": number for version, number in found.by_version.items()},
         "archived": found.archived,
+        "newer": [{"path": one.path, "line": one.line, "version": one.version} for one in found.newer],
         "unreadable": [problem.as_json() for problem in found.unreadable],
         "scripts": [{"path": script.path, "sha256": script.sha256} for script in found.scripts],
         "snapshots": [snapshot.name for snapshot in found.snapshots],

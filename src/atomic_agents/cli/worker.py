@@ -47,6 +47,7 @@ def worker_command(once: bool, listed: bool, drain: float, name: str, as_json: b
         opened.require()
         if listed:
             return _list(opened, as_json=as_json)
+        opened.refuse_newer()
         name = "" if once else name or f"worker-{os.getpid()}"
         worker = Worker(opened, partial(open_workspace, opened.config), name=name, drain=drain)
         preload(() if once else _models(opened))

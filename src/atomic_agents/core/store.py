@@ -112,6 +112,11 @@ def check_new_path(path: str) -> str:
     return path
 
 
+def same_folder(one: str, other: str) -> bool:
+    """Whether some file systems and sync tools take two names for one: they differ in case or Unicode form alone."""
+    return normal_name(normal_name(one).casefold()) == normal_name(normal_name(other).casefold())
+
+
 def normal_name(name: str) -> str:
     """`name` in the Unicode form that every file system agrees on."""
     import unicodedata  # noqa: PLC0415 - 1 ms that only new names need

@@ -42,7 +42,11 @@ class Problem:
         }
 
 
-_AGENT_SEGMENT = re.compile(r"[^\x00-\x20\x7f/\\:._][^\x00-\x1f\x7f/\\:]*")
+_PLAIN_SEGMENT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9_-])?")
+_INVISIBLE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+"""Unicode categories of what does not print: control and format signs, halves of characters, line ends."""
+_JOINERS = "\u200c\u200d"
+"""Signs without a width of their own that scripts and emoji need between others."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}.*)?", re.ASCII)
 
 
@@ -79,7 +83,57 @@ def format_cap(amount: Usd | float) -> str:
 
 def is_agent_name(name: str) -> bool:
     """Whether `name` may name an agent: segments split by `/`, none hidden, private or out of bounds."""
-    return all(_AGENT_SEGMENT.fullmatch(part) and not part.endswith((".", " ")) for part in name.split("/"))
+    return not agent_name_problem(name)
+
+
+def agent_name_problem(name: str) -> str:
+    """Why `name` cannot name an agent, "" where it can."""
+    return next((why for part in name.split("/") if (why := _segment_problem(part))), "")
+
+
+def _segment_problem(part: str) -> str:
+    if _PLAIN_SEGMENT.fullmatch(part):
+        return ""
+    import unicodedata  # noqa: PLC0415 - 1 ms that only other names need
+
+    if not part:
+        return "it is empty or has an empty part"
+    if part[0] in "-._":
+        return f"it begins with {part[0]}"
+    if part[0].isspace() or part[-1].isspace() or part[-1] == ".":
+        return "it begins or ends with a space or a dot"
+    if part[0] in _JOINERS or part[-1] in _JOINERS:
+        return "it begins or ends with a sign that does not print"
+    for sign in part:
+        if sign in "\\:":
+            return f"it holds {sign}"
+        if sign not in _JOINERS and unicodedata.category(sign) in _INVISIBLE:
+            return f"it holds U+{ord(sign):04X}, which does not print"
+    return ""
+
+
+def same_name(one: str, other: str) -> bool:
+    """Whether two names are one, however each spells its accents: file systems do not agree on that."""
+    if one == other or (one.isascii() and other.isascii()):
+        return one == other
+    import unicodedata  # noqa: PLC0415 - as above
+
+    return unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)
+
+
+def spellings(name: str) -> tuple[str, ...]:
+    """`name` as it is, then in the two forms in which file systems spell accents; those that differ."""
+    if name.isascii():
+        return (name,)
+    import unicodedata  # noqa: PLC0415 - as above
+
+    return tuple(dict.fromkeys((name, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name))))
+
+
+def key_of(keys: Iterable[object], name: str) -> str:
+    """The key that is the same name as `name`, as it is spelled there; `name` itself where there is none."""
+    known = [str(key) for key in keys]
+    return name if name in known else next((key for key in known if same_name(key, name)), name)
 
 
 def near(name: str, names: Iterable[str], most: int = 1) -> list[str]:

@@ -2,6 +2,7 @@
 
 import datetime
 import os
+import shlex
 import shutil
 import stat
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from atomic_agents.core.document import Document
 from atomic_agents.core.errors import AtomicAgentsError, DocumentUnreadable, SnapshotInvalid
 from atomic_agents.core.store import normal_name
+from atomic_agents.core.values import agent_name_problem
 from atomic_agents.doctor.check import Examination, Finding, State
 from atomic_agents.migration import snapshot
 from atomic_agents.vault import layout
@@ -53,10 +55,11 @@ def conflicted(document: Document) -> Iterator[Finding]:
 
 
 def names(examination: Examination) -> Iterator[Finding]:
-    """No two paths differ only in case or in Unicode form, which other systems take for one.
+    """No two paths differ only in case or in Unicode form, which other systems take for one; agents can be called so.
 
-    Rename one of the two.
+    Rename one of the two, or the folder of an agent whose name is refused.
     """
+    yield from _refused_names(examination)
     seen: dict[str, str] = {}
     told: set[str] = set()
     for entry in examination.survey.entries:
@@ -74,6 +77,17 @@ def names(examination: Examination) -> Iterator[Finding]:
             if other == folder:
                 break
             folder = folder.rpartition("/")[0]
+
+
+def _refused_names(examination: Examination) -> Iterator[Finding]:
+    """The folders that have a persona and a name that no agent can have."""
+    for entry in examination.survey.entries:
+        folder, found, _ = entry.path.partition("/persona/IDENTITY.md")
+        if not found or layout.is_private(folder) or examination.survey.layout.place(entry.path).agent:
+            continue
+        if why := agent_name_problem(folder):
+            message = f"{folder!r} is no agent, as {why}; nothing in it is run or listed"
+            yield Finding("warn", message, f"rename the folder: mv -- {shlex.quote(folder)} NEW-NAME")
 
 
 def permissions(examination: Examination) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from atomic_agents.core.values import near
+from atomic_agents.core.values import key_of, near
 from atomic_agents.doctor.check import Examination, Finding
 from atomic_agents.guard import policy
 from atomic_agents.vault import authority as said
@@ -68,8 +68,8 @@ def _roster(examination: Examination, found: AgentSettings) -> Iterator[Finding]
     names = examination.survey.agents
     listed = roster.values.get("delegate_to") if roster else None
     for name in map(str, listed if isinstance(listed, list) else ()):
-        meant = near(name, names)
-        if roster and meant and name not in names and not any(each.endswith(f"/{name}") for each in names):
+        meant, known = near(name, names), key_of(names, name) in names
+        if roster and meant and not known and not any(each.endswith(f"/{name}") for each in names):
             where = f"{roster.path}:{roster.lines.get('delegate_to', 1)}"
             yield Finding("warn", f"{where}: there is no agent {name} to delegate to", f"write {meant[0]}")
 
@@ -79,7 +79,7 @@ def policies(examination: Examination) -> Iterator[Finding]:
     found = examination.vault.settings_of("policy.md", "policy.md")
     agents = found.values.get("agents") if found else None
     for name in agents if found and isinstance(agents, dict) else ():
-        if str(name) not in examination.survey.agents:
+        if key_of(examination.survey.agents, str(name)) not in examination.survey.agents:
             meant = near(str(name), examination.survey.agents)
             hint = f"write {meant[0]}" if meant else f"take {name} away"
             where = f"policy.md:{found.lines.get(f'agents.{name}', 1) if found else 1}"

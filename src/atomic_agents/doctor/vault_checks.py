@@ -8,6 +8,7 @@ from atomic_agents.core.values import Problem
 from atomic_agents.doctor import alert_checks, settings_checks
 from atomic_agents.doctor.check import Examination, Finding
 from atomic_agents.guard import paths
+from atomic_agents.migration import newer
 from atomic_agents.vault import layout
 from atomic_agents.vault.settings import unknown_price
 from atomic_agents.vault.vault import Agent
@@ -17,9 +18,8 @@ def schema(examination: Examination) -> Iterator[Finding]:
     """Every document is at the version that this package writes."""
     census = examination.census
     migrate = f"atomic-agents migrate --to v{CURRENT_SCHEMA_VERSION} --dry-run, then without --dry-run"
-    if census.highest > CURRENT_SCHEMA_VERSION:
-        message = f"documents are at v{census.highest}, and this package writes v{CURRENT_SCHEMA_VERSION}"
-        yield Finding("fail", message, "pip install --upgrade atomic-agents-stack")
+    if census.newer:
+        yield Finding("fail", f"{newer.words(census.newer)}; it is only read", newer.remedy(examination.store))
     if census.version < CURRENT_SCHEMA_VERSION:
         old = sum(count for (_, version), count in census.counts.items() if version < CURRENT_SCHEMA_VERSION)
         noun = "1 document must" if old == 1 else f"{old:,} documents must"

@@ -34,6 +34,7 @@ _WORDS: Mapping[str, Decision] = {
 _HEADING = re.compile(
     r"(approved?|den(?:y|ied)|redacted|revised?|auto-decided)\b(?:[ \t]+by[ \t]+(?P<who>.+))?", re.IGNORECASE
 )
+_PENDING = re.compile(rb"^state:[ \t]*['\"]?pending\b", re.MULTILINE | re.IGNORECASE)
 _NOTE = re.compile(r"^[ \t]*(?:[-*][ \t]+)?note:[ \t]*(?P<note>.+)$", re.MULTILINE | re.IGNORECASE)
 
 
@@ -179,6 +180,13 @@ def proposed(found: Document) -> Mapping[str, object]:
     return arguments if isinstance(arguments, dict) else {}
 
 
+def tool(found: Document) -> str:
+    """The tool that would be called; the published format names it in the proposal alone."""
+    stated = found.meta.get("tool")
+    proposal = {} if stated else _proposal([block for block in fences(found.body, found.body_line) if block.closed])
+    return str(stated or proposal.get("tool_name") or "")
+
+
 def fingerprint(found: Document) -> str:
     """The hash of the tool that was asked for, as the document has it."""
     proposal = _proposal([block for block in fences(found.body, found.body_line) if block.closed])
@@ -200,6 +208,25 @@ def answered(
     if is_question(found):
         meta = {"state": decision, "resolved_by": by, "resolved_at": at.isoformat(timespec="seconds")}
         return found.with_body(f"{found.body.rstrip()}\n\n{note.strip()}\n").edit(meta).data
+    done = _with_resolution(found, decision, by=by, note=note, at=at, arguments=arguments)
+    return done.edit({"state": decision}).data
+
+
+def denied_as_published(found: Document, *, by: str, note: str, at: datetime.datetime) -> bytes:
+    """The request of another program with a refusal that the published format's reader takes: block and `resolved`."""
+    return _with_resolution(found, "denied", by=by, note=note, at=at).edit({"state": "resolved"}).data
+
+
+def is_pending(data: bytes) -> bool:
+    """Whether the bytes of a document may be those of a request that waits; its front matter is not parsed for that."""
+    return _PENDING.search(data) is not None
+
+
+def _with_resolution(
+    found: Document, decision: Decision, *, by: str, note: str, at: datetime.datetime,
+    arguments: Mapping[str, object] | None = None,
+) -> Document:  # fmt: skip
+    """The document with an answer below its last line."""
     amendment = ""
     if arguments is not None:
         text = json.dumps(
@@ -207,10 +234,11 @@ def answered(
         )
         amendment = f"\n{_fenced('yaml', text)}\n"
     line = f"note: {' '.join(note.split())}\n" if note else ""
+    who = " ".join(by.split())
     told = (
-        f"\n### {decision.capitalize()} by {by}\n\nresolved_at: {at.isoformat(timespec='seconds')}\n{line}{amendment}"
+        f"\n### {decision.capitalize()} by {who}\n\nresolved_at: {at.isoformat(timespec='seconds')}\n{line}{amendment}"
     )
-    return found.with_body(f"{found.body.rstrip()}\n{told}").edit({"state": decision}).data
+    return found.with_body(f"{found.body.rstrip()}\n{told}")
 
 
 def settled(found: Document, outcome: str, at: datetime.datetime) -> bytes:

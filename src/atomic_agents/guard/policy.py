@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
-from atomic_agents.core.values import Usd
+from atomic_agents.core.values import Usd, key_of
 from atomic_agents.guard import grants as granting
 from atomic_agents.guard.grants import Uses
 from atomic_agents.guard.paths import PathPolicy
@@ -212,7 +212,9 @@ def authority(agent: str, settings: AgentSettings) -> Authority:
     if policy is not None:
         place = Place(policy.path, policy.lines)
         vault = tool_policy(policy.values, place)
-        own = tool_policy(policy.values, place, ("agents", agent))
+        agents = policy.values.get("agents")
+        key = key_of(agents if isinstance(agents, dict) else (), agent)
+        own = tool_policy(policy.values, place, ("agents", key))
     stated = [*settings.inherited, *settings.files.values()]
     judges = [judge_settings(each.values, Place(each.path, each.lines)) for each in stated if each.name == "judges.md"]
     granted = _grants(agent, [each for each in stated if each.name == "mandates.md"])

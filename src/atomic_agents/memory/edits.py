@@ -48,7 +48,7 @@ def former(book: Notebook, text: str, version: str) -> Document:
     if data is None:
         hint = f"atomic-agents memory history {book.agent} {file}"
         raise DocumentMissing(f"{file} has no version {version}", hint=hint)
-    return parse(layout.note(book.agent, file), data)
+    return book.vault.parse(layout.note(book.agent, file), data)
 
 
 def file_name(agent: str, text: str) -> str:

@@ -58,7 +58,7 @@ class Notebook:
     def document(self, file: str) -> Document | None:
         """A note by its file name; None where there is none, or the name is not one of a note."""
         data = self.read(layout.note(self.agent, file)) if layout.is_note(file) else None
-        return None if data is None else parse(layout.note(self.agent, file), data)
+        return None if data is None else self.vault.parse(layout.note(self.agent, file), data)
 
     def note(self, file: str) -> Note | None:
         """A note by its file name, as what it means."""

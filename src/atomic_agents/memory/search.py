@@ -5,6 +5,7 @@ It is never the truth. Rows are keyed by path and the store's stamp, and refresh
 
 import datetime
 import threading
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from atomic_agents.vault.vault import Vault, is_note_file, problem_of
 
 _LOCK = "index"
 _LOCK_WAIT = 10.0
+_NEWER = "SELECT path FROM documents WHERE version > ? AND kind != 'raw' ORDER BY path"
+_VERSIONS = "SELECT path, stamp, version FROM documents WHERE problem = ''"
 _TEXTS = (".md", ".markdown", ".txt")
 
 
@@ -47,16 +50,37 @@ class MemoryIndex:
         )
         self._guard = threading.RLock()
         self._stamps: dict[str, tuple[int, int, dict[str, str]]] = {}
+        self._refreshed: dict[str, float] = {}
 
     def close(self) -> None:
         """Let go of the file."""
         with self._guard:
             self._database.close()
 
-    def refresh(self, agent: str) -> None:
-        """Bring the rows of an agent up to date with its documents."""
+    def refresh(self, agent: str, *, unless_within: float = 0.0) -> None:
+        """Bring the rows of an agent up to date with its documents.
+
+        Nothing is looked at where this process has done so in the last `unless_within` seconds.
+        """
         with self._guard:
+            before = self._refreshed.get(agent)
+            if before is not None and time.monotonic() - before < unless_within:
+                return
+            now = time.monotonic()
             self._database.attempt(lambda: self._refresh(agent))
+            self._refreshed[agent] = now
+
+    def newer(self, version: int) -> list[str]:
+        """Paths of the documents of all agents that stated a higher schema version when they were last refreshed."""
+        rows = self._database.rows
+        with self._guard:
+            return [path for (path,) in self._database.attempt(lambda: rows(_NEWER, version))]
+
+    def versions(self) -> dict[str, tuple[str, int]]:
+        """By path: the stamp of each document that can be read, and the schema version that it stated then."""
+        rows = self._database.rows
+        with self._guard:
+            return {path: (stamp, version) for path, stamp, version in self._database.attempt(lambda: rows(_VERSIONS))}
 
     def pinned(self, agent: str, today: datetime.date, limit: int) -> list[str]:
         """Paths of the pinned notes that are current, in order of path."""

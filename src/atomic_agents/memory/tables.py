@@ -22,7 +22,8 @@ CREATE TABLE documents (
   id INTEGER PRIMARY KEY, path TEXT UNIQUE NOT NULL, agent TEXT NOT NULL, kind TEXT NOT NULL, file TEXT NOT NULL,
   stamp TEXT NOT NULL, name TEXT NOT NULL, hook TEXT NOT NULL, type TEXT NOT NULL, last_seen TEXT NOT NULL,
   expires TEXT NOT NULL, pinned INTEGER NOT NULL, hidden INTEGER NOT NULL, line INTEGER NOT NULL, problem TEXT NOT NULL,
-  hint TEXT NOT NULL);
+  hint TEXT NOT NULL, version INTEGER NOT NULL);
+CREATE INDEX of_version ON documents (version);
 CREATE INDEX recent ON documents (agent, kind, hidden, pinned, last_seen);
 CREATE INDEX expiring ON documents (agent, expires) WHERE expires != '';
 CREATE INDEX broken ON documents (agent, path) WHERE problem != '';
@@ -77,8 +78,19 @@ def put(connection: sqlite3.Connection, number: int, row: Row) -> None:
     facts: Sequence[object] = ("", "", "", "", "", 0, 1) if found is None else _facts(found)
     document = connection.execute(
         "INSERT INTO documents (path, agent, kind, file, stamp, name, hook, type, last_seen, expires,"
-        " pinned, hidden, line, problem, hint) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (row.path, row.agent, row.kind, row.file, row.stamp, *facts, problem.line, problem.message, problem.hint),
+        " pinned, hidden, line, problem, hint, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            row.path,
+            row.agent,
+            row.kind,
+            row.file,
+            row.stamp,
+            *facts,
+            problem.line,
+            problem.message,
+            problem.hint,
+            found.version if found else 0,
+        ),
     ).lastrowid
     if found is None or found.hidden:
         return

@@ -9,11 +9,12 @@ from atomic_agents._schema import CURRENT_SCHEMA_VERSION
 from atomic_agents.core import aside
 from atomic_agents.core.change import Change, ChangeSet, Put, Revision, revision
 from atomic_agents.core.document import MAX_BYTES, parse, peek
-from atomic_agents.core.errors import DocumentUnreadable, MigrationRefused, SettingsInvalid, StorageFailed, VaultTooNew
+from atomic_agents.core.errors import DocumentUnreadable, MigrationRefused, SettingsInvalid, StorageFailed
 from atomic_agents.core.spool import Rows, Span, Spool
 from atomic_agents.core.store import Blob, Entry
 from atomic_agents.core.values import Problem
-from atomic_agents.migration import registry
+from atomic_agents.migration import newer, registry
+from atomic_agents.migration.newer import Newer
 from atomic_agents.migration.registry import Script, Step
 from atomic_agents.migration.unit import UNVERSIONED, MigratableUnit
 from atomic_agents.vault import settings
@@ -21,6 +22,8 @@ from atomic_agents.vault.kinds import Kind, Place
 from atomic_agents.vault.vault import Survey, Vault, problem_of
 
 VERSIONED = (Kind.NOTE, Kind.WIKI, Kind.SETTINGS, Kind.POLICY)
+_UNCOUNTED = tuple(kind for kind in newer.KINDS if kind not in VERSIONED)
+"""Kinds whose documents need no version, and state one all the same where a newer package wrote them."""
 
 Summaries = tuple[Mapping[str, object], ...]
 """What each step says it did to a document."""
@@ -49,11 +52,13 @@ class Census:
     """How many documents of each kind are at each version, and those whose version cannot be told.
 
     `archived` counts the copies that are kept as they were written; whoever reads one takes it through the steps.
+    `newer` are the documents of any kind that a newer package wrote.
     """
 
     counts: Mapping[tuple[Kind, int], int]
     unreadable: tuple[Problem, ...]
     archived: int = 0
+    newer: tuple[Newer, ...] = ()
 
     @property
     def version(self) -> int:
@@ -63,7 +68,8 @@ class Census:
     @property
     def highest(self) -> int:
         """The highest version of any document."""
-        return max((version for _, version in self.counts), default=CURRENT_SCHEMA_VERSION)
+        stated = [*(version for _, version in self.counts), *(one.version for one in self.newer)]
+        return max(stated, default=CURRENT_SCHEMA_VERSION)
 
     @property
     def total(self) -> int:
@@ -141,22 +147,27 @@ def take_census(vault: Vault, survey: Survey, progress: Progress = silent) -> Ce
     placed = list(survey.placed(*VERSIONED))
     half = len(placed) // 2 if len(placed) >= _LARGE else 0
     elsewhere = aside.begin(lambda: _counted(vault, placed[:half], silent)) if half else None
-    counts, unreadable = _counted(vault, placed[half:], progress)
+    counts, unreadable, above = _counted(vault, placed[half:], progress)
     if elsewhere is not None:
-        more, first = elsewhere()
-        counts, unreadable = counts + more, first + unreadable
+        more, first, others = elsewhere()
+        counts, unreadable, above = counts + more, first + unreadable, others + above
     archived = sum(1 for _ in survey.of(Kind.ARCHIVE))
-    return Census(dict(counts), tuple(unreadable), archived)
+    found = (*newer.still(vault, above), *newer.in_vault(vault, survey, kinds=_UNCOUNTED))
+    return Census(dict(counts), tuple(unreadable), archived, found)
 
 
 def _counted(
     vault: Vault, placed: Sequence[tuple[Entry, Place]], progress: Progress
-) -> tuple[Counter[tuple[Kind, int]], list[Problem]]:
+) -> tuple[Counter[tuple[Kind, int]], list[Problem], list[str]]:
+    """How many there are of each kind and version, those that cannot be read, and the paths of those that are newer."""
     counts: Counter[tuple[Kind, int]] = Counter()
     unreadable: list[Problem] = []
-    for _, place, version, _ in _each(vault, placed, unreadable, progress):
+    above: list[str] = []
+    for entry, place, version, _ in _each(vault, placed, unreadable, progress):
         counts[place.kind, version] += 1
-    return counts, unreadable
+        if version > CURRENT_SCHEMA_VERSION:
+            above.append(entry.path)
+    return counts, unreadable, above
 
 
 def make(
@@ -179,7 +190,8 @@ def make(
     loaded = _load(vault, survey, VERSIONED, spool, problems, progress)
     versions = {one.version for one in loaded}
     current = min(versions, default=CURRENT_SCHEMA_VERSION)
-    refuse_newer(max(versions, default=0))
+    above = [one.entry.path for one in loaded if one.version > CURRENT_SCHEMA_VERSION]
+    newer.refuse(vault.store, (*newer.still(vault, above), *newer.in_vault(vault, survey, kinds=_UNCOUNTED)))
     if target <= current:
         message = f"Target version v{target} is not above current v{current}. Forward-only migrations."
         raise MigrationRefused(message, hint="python -m atomic_agents.migrate --status")
@@ -237,18 +249,6 @@ def _steps(vault: Vault, current: int, target: int, announce: Announce) -> tuple
         announce(script)
     loaded = (registry.load(vault.store, script) for script in scripts)
     return registry.chain(current, target, (*registry.packaged(), *loaded))
-
-
-def refuse_newer(version: int) -> None:
-    """Refuse to write a vault that a newer package has written.
-
-    Raises:
-        VaultTooNew: names the version to install.
-    """
-    if version > CURRENT_SCHEMA_VERSION:
-        message = f"the vault holds documents at v{version} and this package writes v{CURRENT_SCHEMA_VERSION}"
-        hint = "pip install --upgrade atomic-agents-stack"
-        raise VaultTooNew(message, hint=hint, context={"version": version})
 
 
 def _each(

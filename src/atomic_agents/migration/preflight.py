@@ -12,12 +12,11 @@ from pathlib import Path
 from time import monotonic
 from typing import Literal
 
-from atomic_agents._schema import CURRENT_SCHEMA_VERSION
 from atomic_agents._version import __version__
 from atomic_agents.core.errors import AtomicAgentsError, Busy, MigrationRefused, StorageFailed, VaultTooNew
 from atomic_agents.core.spool import size
 from atomic_agents.core.store import Store
-from atomic_agents.migration import changelog, snapshot
+from atomic_agents.migration import newer, snapshot
 from atomic_agents.migration.history import History
 from atomic_agents.migration.plan import Census, Plan
 from atomic_agents.vault import layout
@@ -116,21 +115,13 @@ def refuse(findings: Sequence[Finding], *, skipping: str) -> None:
 
 def _version(ground: Ground) -> Iterator[tuple[State, str, str]]:
     """This package writes the version that the vault is at, or a newer one."""
-    highest = ground.census.highest
-    if highest > CURRENT_SCHEMA_VERSION:
-        message = f"the vault holds documents at v{highest} and this package writes v{CURRENT_SCHEMA_VERSION}"
-        wrote = next((one.package for one in reversed(ground.history.records) if one.to_version == highest), "")
-        wanted = f"atomic-agents-stack=={wrote}" if _newer(wrote) else "--upgrade atomic-agents-stack"
-        yield "fail", message, f"pip install {wanted}"
+    if ground.census.newer:
+        yield "fail", newer.words(ground.census.newer), newer.remedy(ground.store)
         return
     last = ground.history.records[-1].package if ground.history.records else ""
-    if _newer(last):
+    if newer.is_newer(last):
         message = f"the vault was last written by the newer package {last}; this is {__version__}"
         yield "warn", message, f"pip install atomic-agents-stack=={last}"
-
-
-def _newer(package: str) -> bool:
-    return changelog.order(package) > changelog.order(__version__)
 
 
 def _integrity(ground: Ground) -> Iterator[tuple[State, str, str]]:

@@ -2,13 +2,21 @@
 
 import datetime
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from atomic_agents.core.change import Change, ChangeSet, Delete, Put
 from atomic_agents.core.document import Document
-from atomic_agents.core.errors import AtomicAgentsError, Busy, Conflict, DocumentMissing, StorageFailed, UsageError
+from atomic_agents.core.errors import (
+    AtomicAgentsError,
+    Busy,
+    Conflict,
+    DocumentMissing,
+    ResumeRefused,
+    StorageFailed,
+    UsageError,
+)
 from atomic_agents.core.values import near
 from atomic_agents.guard import approvals
 from atomic_agents.guard.approvals import Decision, Reply
@@ -26,7 +34,10 @@ _ANSWERS: tuple[Decision, ...] = ("approved", "denied", "revised", "answered")
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A request as its document has it; `state` also says `expired`, and `waits` whether a run still does."""
+    """A request as its document has it; `state` also says `expired`, and `waits` whether it still wants an answer.
+
+    `resumable` is False where the run that asked left no record here: another program asked, or the record is gone.
+    """
 
     id: str
     agent: str
@@ -39,6 +50,7 @@ class Item:
     reply: Reply
     document: Document
     waits: bool
+    resumable: bool
     expired: bool = False
 
     @property
@@ -67,22 +79,39 @@ class Item:
         return approvals.proposed(self.document)
 
 
-def inbox(workspace: Workspace) -> list[Item]:
-    """What waits for the operator, the oldest first."""
+def inbox(workspace: Workspace, agents: Iterable[str] | None = None) -> list[Item]:
+    """What waits for the operator, whoever wrote it, the oldest first.
+
+    `agents` are those whose folders are looked through for what this program has not asked; None is for all.
+    """
     workspace.require()
-    return sorted(_waiting(workspace), key=lambda item: (item.asked, item.id))
+    found = awaited(workspace)
+    known = {item.path for item in found}
+    for agent in workspace.vault.survey().agents if agents is None else agents:
+        found += [item for item in _pending(workspace, agent) if item.path not in known]
+    return sorted(found, key=_order)
+
+
+def awaited(workspace: Workspace) -> list[Item]:
+    """What runs of this program wait for, the oldest first; nearly always nothing."""
+    return sorted(_waiting(workspace), key=_order)
+
+
+def _order(item: Item) -> tuple[str, str]:
+    return item.asked, item.id
 
 
 def everything(workspace: Workspace) -> list[Item]:
     """Every request there is a document of, the oldest first."""
     workspace.require()
-    waiting = {item.path for item in _waiting(workspace)}
+    agents = workspace.vault.survey().agents
+    waiting = {item.path for item in inbox(workspace, agents)}
     found = []
-    for agent in workspace.vault.survey().agents:
-        for path in workspace.store.paths(hands.approvals(agent)):
-            item = _item(workspace, path, agent, waits=path in waiting) if path.endswith(".md") else None
+    for agent in agents:
+        for path in _request_paths(workspace, agent):
+            item = _item(workspace, path, agent, waits=path in waiting)
             found += [item] if item else []
-    return sorted(found, key=lambda item: (item.asked, item.id))
+    return sorted(found, key=_order)
 
 
 def find(workspace: Workspace, selector: str) -> Item:
@@ -123,18 +152,29 @@ def answer(
         raise Conflict(f"{item.id} is {item.state} already", hint=show)
     if item.expired:
         raise Conflict(f"{item.id} expired at {item.expires:%Y-%m-%d %H:%M}", hint=show)
+    if decision != "denied" and not item.resumable:
+        raise ResumeRefused(f"{item.id} can only be denied: {why_not_resumable(item)}",
+                            hint=f"atomic-agents approvals deny {item.id} --note '…'")  # fmt: skip
     if decision != "denied" and (decision == "answered") != item.is_question:
         how = "answer REQUEST 'your answer'" if item.is_question else "approve REQUEST"
         what = "is a question, which is answered in words" if item.is_question else "asks for leave, and is no question"
         raise UsageError(f"{item.id} {what}", hint=f"atomic-agents approvals {how}".replace("REQUEST", item.id))
     if decision == "answered" and not note.strip():
         raise UsageError("there is no answer", hint=f"atomic-agents approvals answer {item.id} 'your answer'")
-    data = approvals.answered(
-        item.document, decision, by=by or operator(), note=note, at=workspace.clock(), arguments=arguments
-    )
+    who, now = by or operator(), workspace.clock()
+    if item.resumable:
+        data = approvals.answered(item.document, decision, by=who, note=note, at=now, arguments=arguments)
+    else:
+        data = approvals.denied_as_published(item.document, by=who, note=note, at=now)
     blob = workspace.store.read(item.path)
     revision = blob.revision if blob and blob.data == item.document.data else "changed"
     return ChangeSet(f"{item.id} is {decision}", (Put(item.path, data, expect=revision),))
+
+
+def why_not_resumable(item: Item) -> str:
+    """Why no run goes on with the answer to a request."""
+    run = f"its run, {item.run_id}," if item.run_id else "its run"
+    return f"{run} has no record in this vault, so another program asked; nothing goes on here with an answer"
 
 
 def go_on(workspace: Workspace, item: Item, *, on_text: Say, on_notice: Say, run_id: str = "") -> Result:
@@ -158,7 +198,7 @@ def meet_answers(workspace: Workspace, on_notice: Say, agent: str = "") -> list[
     """
     results: list[Result] = []
     met: set[str] = set()
-    for item in inbox(workspace):
+    for item in awaited(workspace):
         if not item.answered or item.run_id in met or agent not in ("", item.agent):
             continue
         met.add(item.run_id)
@@ -191,9 +231,8 @@ def _meet(workspace: Workspace, item: Item, on_notice: Say) -> list[Result]:
 
 def _trouble(workspace: Workspace, item: Item, prints: dict[str, dict[str, str]]) -> tuple[str, str] | None:
     anew = f"atomic-agents approvals deny {item.id}\natomic-agents approvals list"
-    records = (layout.run_transcript(item.agent, item.run_id), layout.open_run(item.run_id))
-    if item.run_id and not any(workspace.store.read(path) for path in records):
-        return f"{item.id}: the run that asked, {item.run_id}, is gone", anew
+    if not item.resumable:
+        return f"{item.id} of {item.agent} waits: {why_not_resumable(item)}", anew
     if item.expired and item.reply.decision not in _ANSWERS:
         words = f"{item.id} of {item.agent} expired at {item.expires:%Y-%m-%d %H:%M} and was never answered"
         return words, "atomic-agents approvals list  (the run goes on without it)"
@@ -244,13 +283,48 @@ def _item(workspace: Workspace, path: str, agent: str, *, waits: bool) -> Item |
         return None
     if document is None or document.meta.get("type") != "escalation":
         return None
-    meta = document.meta
+    meta, run_id = document.meta, str(document.meta.get("parent_run_id") or "")
     expires = _moment(meta.get("expires_at"))
     return Item(
-        PurePosixPath(path).stem, agent, str(meta.get("parent_run_id", "")), str(meta.get("tool", "")),
+        PurePosixPath(path).stem, agent, run_id, approvals.tool(document),
         str(meta.get("action_class", "")), path, str(meta.get("escalated_at", "")), expires, approvals.reply(document),
-        document, waits, expires is not None and workspace.clock() >= expires,
+        document, waits, _has_record(workspace, agent, run_id), expires is not None and workspace.clock() >= expires,
     )  # fmt: skip
+
+
+def _pending(workspace: Workspace, agent: str) -> Iterator[Item]:
+    """The requests of an agent that wait as their documents have it; the others are not parsed."""
+    for path in _request_paths(workspace, agent):
+        try:
+            blob = workspace.store.read(path)
+        except AtomicAgentsError:  # told by doctor, which reads every document
+            continue
+        if blob is not None and approvals.is_pending(blob.data):
+            item = _item(workspace, path, agent, waits=True)
+            if item is not None and item.reply.decision in ("pending", "unclear"):
+                yield item
+
+
+def _request_paths(workspace: Workspace, agent: str) -> list[str]:
+    """The documents where requests are kept: in the usual folder, and in that which its judges.md states."""
+    judges = workspace.vault.settings_of(layout.settings(agent, "judges.md"), "judges.md")
+    escalation = judges.values.get("escalation") if judges else None
+    stated = escalation.get("destination") if isinstance(escalation, dict) else None
+    folders = dict.fromkeys((hands.approvals(agent), hands.requests(agent, stated if isinstance(stated, str) else "")))
+    try:
+        return [path for folder in folders for path in workspace.store.paths(folder) if path.endswith(".md")]
+    except AtomicAgentsError:  # a destination outside the vault
+        return [path for path in workspace.store.paths(hands.approvals(agent)) if path.endswith(".md")]
+
+
+def _has_record(workspace: Workspace, agent: str, run_id: str) -> bool:
+    if not run_id:
+        return False
+    try:
+        records = (layout.run_transcript(agent, run_id), layout.open_run(run_id))
+        return any(workspace.store.read(path) for path in records)
+    except AtomicAgentsError:  # an id of another program may be none that this one could give
+        return False
 
 
 def _moment(value: object) -> datetime.datetime | None:

@@ -33,8 +33,8 @@ def talk(workspace: Workspace, text: str) -> Talk:
     return Talk(conversation.conversation_id(text, workspace.clock()))
 
 
-def list_conversations(workspace: Workspace, name: str | None = None) -> Listing:
-    """The conversations of one agent, or of all."""
+def list_conversations(workspace: Workspace, name: str | None = None, *, containing: str = "") -> Listing:
+    """The conversations of one agent, or of all, whoever they were with; `containing` a text in what was said."""
     workspace.require()
     vault = workspace.vault
     names = [vault.agent(name).name] if name else list(vault.survey().agents)
@@ -47,7 +47,11 @@ def list_conversations(workspace: Workspace, name: str | None = None) -> Listing
             except DocumentUnreadable as error:
                 problems.append(problem_of(error))
                 continue
-            found += [one] if one else []
+            if one is not None and _contains(one, containing):
+                found.append(one)
+            for path in published_turns.unreadable(workspace.store, agent, conversation_id):
+                hint = "correct it, or take it away"
+                problems.append(Problem(path, 0, "is no message of a conversation, and is left out", hint))
     return Listing(tuple(sorted(found, key=lambda one: one.last, reverse=True)), tuple(problems))
 
 
@@ -64,6 +68,9 @@ def show(workspace: Workspace, name: str, text: str) -> Conversation:
     found = load(workspace.vault, agent, conversation_id)
     if found is None:
         ids = _ids(workspace, agent)
+        of_others = [each for each in ids if each.partition("/")[2] == conversation_id]
+        if len(of_others) == 1 and (found := load(workspace.vault, agent, of_others[0])) is not None:
+            return found
         meant = near(conversation_id, ids)
         hint = f"did you mean {meant[0]}" if meant else f"atomic-agents conversations list {agent}"
         context = {"agent": agent, "conversation": conversation_id, "conversations": ids}
@@ -105,6 +112,7 @@ def about(found: Conversation) -> Mapping[str, object]:
     return {
         "id": found.id,
         "agent": found.agent,
+        "principal": published_turns.principal(found.id),
         "title": found.title,
         "started": found.started.isoformat(),
         "last": found.last.isoformat(),
@@ -162,6 +170,11 @@ def take_back(workspace: Workspace, name: str, said: Talk) -> tuple[str, ...]:
     return tuple(dict.fromkeys(path for path in paths if not layout.is_version(path) and not path.startswith(kept)))
 
 
+def _contains(found: Conversation, text: str) -> bool:
+    wanted = text.casefold()
+    return not wanted or any(wanted in each.casefold() for turn in found.turns for each in (turn.asked, turn.answer))
+
+
 def _id(workspace: Workspace, text: str) -> str:
     if text.strip() == conversation.NEW:
         raise UsageError("new is no conversation that there is", hint="atomic-agents conversations list")
@@ -171,5 +184,9 @@ def _id(workspace: Workspace, text: str) -> str:
 def _ids(workspace: Workspace, agent: str) -> list[str]:
     folder = layout.conversations(agent)
     files = (path.removeprefix(folder) for path in workspace.store.paths(folder))
-    ours = [file.removesuffix(".md") for file in files if file.endswith(".md") and "/" not in file and file[0] != "."]
-    return list(dict.fromkeys([*ours, *published_turns.ids(workspace.store, agent)]))
+    ours = [
+        file.removesuffix(".md")
+        for file in files
+        if file.endswith(".md") and file.count("/") < 2 and not any(part[0] == "." for part in file.split("/"))
+    ]
+    return list(dict.fromkeys([*ours, *published_turns.folders(workspace.store, agent)]))

@@ -59,10 +59,11 @@ def of_vault(workspace: Workspace) -> Effective:
 
 def _root(workspace: Workspace) -> Value:
     environ, root = workspace.config.environ, workspace.config.root
-    if config.load(None, environ).root != root:
+    stated = environ.get("ATOMIC_AGENTS_ROOT", "")
+    if config.is_address(stated) or config.load(None, environ).root != root:
         where = "--root"
     else:
-        where = "env:ATOMIC_AGENTS_ROOT" if environ.get("ATOMIC_AGENTS_ROOT") else DEFAULT
+        where = "env:ATOMIC_AGENTS_ROOT" if stated else DEFAULT
     return Value("environment", "root", str(root), where)
 
 

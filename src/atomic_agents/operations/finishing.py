@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from atomic_agents.core.values import Usd
+from atomic_agents.migration import newer
 from atomic_agents.operations import record, resuming, runs
 from atomic_agents.operations.alerting import Watch
 from atomic_agents.operations.workspace import Workspace
@@ -42,6 +43,7 @@ def resume(workspace: Workspace, selector: str, wish: Wish, *, on_text: Callable
     runs.say_closed(workspace.close_crashed_runs(), on_notice)
     line = record.find(workspace, selector) if selector else resuming.newest(workspace)
     agent = workspace.vault.agent(line.agent)
+    newer.refuse(workspace.store, newer.of_agent(workspace.vault, agent))
     before = resuming.cut_off(workspace, line)  # refused at once, and not after a wait
     gate.refuse_unanswered(workspace.vault, before.past, workspace.clock())
     watch = Watch(workspace, agent.name, line.trigger, on_notice)

@@ -14,8 +14,7 @@ from atomic_agents.fleet import condition, standing, watch
 from atomic_agents.fleet.condition import ConditionFailed
 from atomic_agents.fleet.schedule import ON_TIME, Due, due, upcoming
 from atomic_agents.fleet.standing import Claim, Last, Standing
-from atomic_agents.migration import history
-from atomic_agents.migration.plan import refuse_newer
+from atomic_agents.migration import newer
 from atomic_agents.operations import alerting, runs
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime.runner import Order
@@ -138,16 +137,11 @@ def fire(workspace: Workspace, agent: str, on_notice: Callable[[str], None]) -> 
         while pending := _next(workspace, home):
             with workspace.store.lock(f"agent/{home}", wait=0):
                 pass  # a run that is under way goes first, and nothing is claimed for it to wait with
-            _refuse_newer(workspace, home)
+            newer.refuse_migrated(workspace.store)
+            workspace.refuse_newer(home)
             found = _settle(workspace, pending, on_notice)
             if found is not None:
                 yield found
-
-
-def _refuse_newer(workspace: Workspace, agent: str) -> None:
-    found = workspace.vault.settings(workspace.vault.agent(agent))
-    migrated = history.read(workspace.store).version or 0
-    refuse_newer(max((migrated, *(each.version for each in found.files.values()))))
 
 
 def _needs_a_look(workspace: Workspace, schedule: Schedule, known: Standing | None) -> bool:

@@ -21,6 +21,7 @@ from atomic_agents.doctor import (
     schedule_checks,
     secret_checks,
     settings_checks,
+    unused_checks,
     vault_checks,
     world_checks,
 )  # fmt: skip
@@ -39,6 +40,7 @@ OF_VAULT: dict[str, VaultCheck] = {
     "agents": vault_checks.agents,
     "documents": disk_checks.documents,
     "names": disk_checks.names,
+    "features": unused_checks.features,
     "permissions": disk_checks.permissions,
     "backups": disk_checks.backups,
     "secrets": secret_checks.secrets,
@@ -75,6 +77,8 @@ PLUGINS = "atomic_agents.checks"
 
 def examine(workspace: Workspace, *, agent: str = "", with_mcp: bool = True) -> list[Result]:
     """Run every check on the vault and its agents, or on one agent; nothing is written."""
+    with suppress(AtomicAgentsError):  # told as a finding
+        agent = workspace.vault.agent(agent).name if agent else ""
     examination = _examination(workspace, agent, with_mcp=with_mcp)
     if not workspace.exists():
         alone = {name: OF_VAULT[name] for name in ("env", "python", "packages")}

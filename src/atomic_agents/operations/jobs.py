@@ -84,7 +84,7 @@ def look_at_answers(workspace: Workspace, _agents: Sequence[str]) -> Outlook:
     """Requests that were answered or have expired, and whose runs nobody has gone on with."""
     ready: dict[str, str] = {}
     times = []
-    for item in approvals.inbox(workspace):
+    for item in approvals.awaited(workspace):
         if item.answered:
             ready[item.agent] = f"{ready.get(item.agent, '')} {item.id} {item.state}"
         elif item.expires is not None:

@@ -15,7 +15,7 @@ from atomic_agents.core.model import Message, Model, Request
 from atomic_agents.core.values import Problem, Usd
 from atomic_agents.guard import paths
 from atomic_agents.memory.lifecycle import Captures
-from atomic_agents.migration.plan import refuse_newer
+from atomic_agents.migration import newer
 from atomic_agents.operations import judging, mcp_log
 from atomic_agents.operations.alerting import Watch
 from atomic_agents.operations.replays import replayed
@@ -90,6 +90,7 @@ def _run(workspace: Workspace, name: str, order: Order, *, model_id: str | None,
          run_id: str) -> Result:  # fmt: skip
     workspace.require()
     agent = workspace.vault.agent(name)
+    newer.refuse(workspace.store, newer.of_agent(workspace.vault, agent))  # at once, and not after a wait
     say_closed(workspace.close_crashed_runs(), on_notice)
     if answered := replayed(workspace, agent.name, order):
         return answered
@@ -159,6 +160,7 @@ def make_bench(
     workspace: Workspace, agent: Agent, model_id: str | None, on_notice: Callable[[str], None], raised: list[Alert]
 ) -> Bench:
     """What the runs of an agent need; raises what `run` raises before one. The caller holds the agent's lock."""
+    workspace.refuse_newer(agent.name)
     settings = checked_settings(workspace, agent)
     warn_old(settings, on_notice)
     model = workspace.open_model(model_id_of(settings, agent, model_id), agent.name)
@@ -250,6 +252,7 @@ def ready(workspace: Workspace, name: str, model_id: str | None) -> tuple[str, s
     """The agent and the model that a run would have; raises what `run` would raise before it begins."""
     workspace.require()
     agent = workspace.vault.agent(name)
+    workspace.refuse_newer(agent.name)
     settings = checked_settings(workspace, agent)
     return agent.name, workspace.open_model(model_id_of(settings, agent, model_id), agent.name).id
 
@@ -314,7 +317,8 @@ def most(workspace: Workspace, model: str, request: Request) -> Usd | None:
 def checked_settings(workspace: Workspace, agent: Agent) -> AgentSettings:
     """The settings that hold for an agent, refused where any of them has an error or is of a newer package."""
     settings = workspace.vault.settings(agent)
-    refuse_newer(max((found.version for found in settings.files.values()), default=0))
+    above = [found.path for found in settings.files.values() if found.version > CURRENT_SCHEMA_VERSION]
+    newer.refuse(workspace.store, newer.still(workspace.vault, above))
     settings.check()
     return settings
 

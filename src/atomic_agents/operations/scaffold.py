@@ -13,10 +13,9 @@ from atomic_agents.core import frontmatter
 from atomic_agents.core.block import FrontMatterError
 from atomic_agents.core.change import ABSENT, Change, ChangeSet, Put
 from atomic_agents.core.errors import AgentExists, PathRefused, SecretRefused, UsageError
-from atomic_agents.core.store import check_new_path
-from atomic_agents.core.values import Usd, is_agent_name, near
+from atomic_agents.core.store import check_new_path, normal_name, same_folder
+from atomic_agents.core.values import Usd, agent_name_problem, near
 from atomic_agents.guard import secrets
-from atomic_agents.migration.plan import refuse_newer, take_census
 from atomic_agents.operations import foreign, templates
 from atomic_agents.operations.foreign import Import, Moved
 from atomic_agents.operations.templates import TEMPLATES, Origin
@@ -53,9 +52,10 @@ QUESTIONS = ("name", "template", "model", "budget", "autonomy", "about", "from")
 
 @dataclass(frozen=True, slots=True)
 class Scaffold:
-    """The change set that makes a new agent, and what became of each file that was imported."""
+    """The change set that makes the new agent `name`, and what became of each file that was imported."""
 
     change: ChangeSet
+    name: str
     layout: str = ""
     moved: tuple[Moved, ...] = ()
 
@@ -69,7 +69,7 @@ def scaffold(workspace: Workspace, answers: Answers, *, anyway: bool = False) ->
         SecretRefused: what is imported or said holds what looks like a key; `anyway` goes on.
         VaultTooNew: a newer package has written here.
     """
-    name, template, today = answers.name, answers.template, workspace.clock().date()
+    name, template, today = normal_name(answers.name), answers.template, workspace.clock().date()
     if template not in TEMPLATES:
         raise UsageError(f"there is no template {template}", hint=f"--template {'|'.join(TEMPLATES)}")
     _check_free(workspace, name)
@@ -96,7 +96,7 @@ def scaffold(workspace: Workspace, answers: Answers, *, anyway: bool = False) ->
             raise AgentExists(f"{put.path} is there already; nothing was changed", hint=hint)
     record = templates.record(workspace, name, Origin(template, __version__, values, files))
     change = ChangeSet(f"make {name} from the template {template}", (*puts, record))
-    return Scaffold(change, imported.layout, tuple(imported.moved)) if imported else Scaffold(change)
+    return Scaffold(change, name, imported.layout, tuple(imported.moved)) if imported else Scaffold(change, name)
 
 
 def _refuse_secrets(imported: Import | None) -> None:
@@ -176,26 +176,26 @@ for a judge is refused as long as `model` names none. `atomic-agents policy show
 
 def _check_free(workspace: Workspace, name: str) -> None:
     """Refuse a name that cannot be an agent's, or not in this vault."""
+    why = agent_name_problem(name)
     try:
         check_new_path(layout.identity(name))
     except PathRefused:
-        possible = False
-    else:
-        possible = is_agent_name(name)
-    if not possible:
+        why = why or "not every system can hold a folder of that name"
+    if why:
         hint = "use letters, digits and hyphens, such as scout"
-        raise UsageError(f"{name!r} cannot be the name of an agent", hint=hint)
+        raise UsageError(f"{name!r} cannot be the name of an agent: {why}", hint=hint)
     survey = workspace.vault.survey()
-    if name in survey.agents:
-        hint = f"atomic-agents info {shlex.quote(name)}"
-        raise AgentExists(f"there is an agent {name} already; nothing of it was changed", hint=hint)
+    there = next((agent for agent in survey.agents if same_folder(agent, name)), "")
+    if there:
+        hint = f"atomic-agents info {shlex.quote(there)}"
+        raise AgentExists(f"there is an agent {there} already; nothing of it was changed", hint=hint)
     after = layout.agents([*map(layout.identity, survey.agents), layout.identity(name)])
     lost = [agent for agent in (name, *survey.agents) if agent not in after]
     if lost:
         owner = max((agent for agent in after if lost[0].startswith(f"{agent}/")), key=len)
         hint = "choose another name, such as " + name.replace("/", "-")
         raise UsageError(f"{lost[0]} would stand in a folder that belongs to the agent {owner}", hint=hint)
-    refuse_newer(take_census(workspace.vault, survey).highest)
+    workspace.refuse_newer()
 
 
 def usable_models(workspace: Workspace) -> list[str]:

@@ -185,6 +185,7 @@ def approval(item: "Item") -> Json:
         "why": item.why,
         "state": item.state,
         "waits": item.waits,
+        "resumable": item.resumable,
         "asked_at": item.asked,
         "expires_at": item.expires.isoformat() if item.expires else None,
         "by": item.reply.by,

@@ -152,6 +152,7 @@ def restore(workspace: Workspace, name: str, paths: Sequence[str], progress: Pro
     """Put some documents of a snapshot back as a rollback puts all; no other document is touched."""
     workspace.require()
     snapshot.manifest(workspace.store, snapshot_name(workspace, name))
+    workspace.allow_writes()  # as with a rollback
     with apply.quiet(workspace.store, workspace.vault.survey().agents):
         draft = plan_restore(workspace, name, paths, progress)
         return rollback.carry_out(workspace.store, draft, now=workspace.clock(), progress=progress)

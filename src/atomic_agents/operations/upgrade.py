@@ -8,8 +8,9 @@ from atomic_agents._schema import CURRENT_SCHEMA_VERSION
 from atomic_agents._version import __version__
 from atomic_agents.core.change import ChangeSet
 from atomic_agents.core.service import Service
+from atomic_agents.doctor import unused_checks
 from atomic_agents.doctor.check import Result
-from atomic_agents.migration import apply, changelog, history, plan, preflight
+from atomic_agents.migration import apply, changelog, history, newer, plan, preflight
 from atomic_agents.migration.changelog import Section
 from atomic_agents.migration.history import History
 from atomic_agents.migration.plan import Announce, Census, Plan, Progress, silent, unannounced
@@ -17,6 +18,7 @@ from atomic_agents.migration.preflight import Finding
 from atomic_agents.operations import deploying, health
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime import transcript
+from atomic_agents.vault.unused import Unused
 from atomic_agents.vault.vault import Survey
 
 UPGRADED = "upgraded"
@@ -121,6 +123,11 @@ def standing(workspace: Workspace, progress: Progress = silent) -> Standing:
     return Standing(survey, plan.take_census(workspace.vault, survey, progress), known, next(wrote, ""))
 
 
+def unused(workspace: Workspace, found: Standing) -> Sequence[Unused]:
+    """The documents of features that this package does not have; an upgrade keeps them as they are."""
+    return unused_checks.find(found.survey, workspace.config.root)
+
+
 def news(found: Standing) -> News:
     """The breaking changes, removals and deprecations of every release since the vault was last written."""
     text = changelog.packaged()
@@ -182,6 +189,8 @@ def carry_out(
         Conflict: a document was edited since the plan was made; nothing was written.
         MigrationFailed: what was written did not read back right; it was put back.
     """
+    newer.refuse(workspace.store, found.standing.census.newer)
+    workspace.allow_writes()
     before = health.examine(workspace)
     snapshot = written = ""
     if found.plan is not None and found.would_change:

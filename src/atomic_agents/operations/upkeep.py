@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from atomic_agents._schema import CURRENT_SCHEMA_VERSION
 from atomic_agents.core.errors import AtomicAgentsError, UsageError
 from atomic_agents.core.values import Problem
-from atomic_agents.migration import apply, history, plan, registry, rollback, snapshot, verify
+from atomic_agents.migration import apply, history, newer, plan, registry, rollback, snapshot, verify
 from atomic_agents.migration.apply import Migrated
 from atomic_agents.migration.history import ScriptChanged
+from atomic_agents.migration.newer import Newer
 from atomic_agents.migration.plan import Announce, Plan, Progress, silent, unannounced
 from atomic_agents.migration.registry import Script
 from atomic_agents.migration.rollback import Draft, RolledBack
@@ -35,6 +36,9 @@ class Status:
     snapshots: tuple[Listed, ...]
     highest: int
     archived: int
+    newer: tuple[Newer, ...] = ()
+    remedy: str = ""
+    """The command that installs a package for newer documents, where there are some."""
     changed_scripts: tuple[ScriptChanged, ...] = ()
 
     @property
@@ -63,8 +67,22 @@ def status(workspace: Workspace, progress: Progress = silent) -> Status:
         snapshots=tuple(snapshot.listed(workspace.store)),
         highest=census.highest,
         archived=census.archived,
+        newer=census.newer,
+        remedy=newer.remedy(workspace.store) if census.newer else "",
         changed_scripts=tuple(script for script in changed if script.sha256),
     )
+
+
+def needs_migration(workspace: Workspace) -> bool:
+    """Whether documents are older than this package writes.
+
+    Raises:
+        VaultTooNew: others are newer.
+    """
+    workspace.require()
+    census = plan.take_census(workspace.vault, workspace.vault.survey())
+    newer.refuse(workspace.store, census.newer)
+    return census.version < CURRENT_SCHEMA_VERSION
 
 
 def plan_migration(
@@ -105,6 +123,7 @@ def migrate(
         planned = plan_migration(
             workspace, target, skip_unreadable=skip_unreadable, announce=announce, progress=progress
         )
+        workspace.allow_writes()  # the plan has read every document
         return apply.carry_out(
             workspace.store, planned, now=workspace.clock(), on_snapshot=on_snapshot, progress=progress
         )
@@ -127,6 +146,8 @@ def migrate_each(
     done: list[Migrated] = []
     with apply.quiet(workspace.store, workspace.vault.survey().agents):
         census = plan.take_census(workspace.vault, workspace.vault.survey())
+        newer.refuse(workspace.store, census.newer)
+        workspace.allow_writes()
         _check_chain(workspace, census.version, target)
         for version in range(census.version + 1, target + 1) or (target,):
             try:
@@ -180,6 +201,7 @@ def roll_back(workspace: Workspace, name: str, progress: Progress = silent) -> R
     """Put the documents of a snapshot back."""
     workspace.require()
     snapshot.check_there(workspace.store, snapshot_name(workspace, name))
+    workspace.allow_writes()  # it may be the way back from a newer package
     with apply.quiet(workspace.store, workspace.vault.survey().agents):
         draft = plan_rollback(workspace, name, progress)
         return rollback.carry_out(workspace.store, draft, now=workspace.clock(), progress=progress)

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field, replace
 from atomic_agents.core.errors import AtomicAgentsError, VaultTooNew
 from atomic_agents.fleet import beats
 from atomic_agents.fleet.beats import Beat
-from atomic_agents.migration import history
-from atomic_agents.migration.plan import refuse_newer
+from atomic_agents.migration import newer
 from atomic_agents.operations.children import Children, Opener
 from atomic_agents.operations.jobs import BUSY, FAILED, JOBS, NOTICE, PROBLEM, Event, Job
 from atomic_agents.operations.workspace import Workspace
@@ -153,7 +152,7 @@ class Worker:
         """What there is to do now, each with the mark for which it is to be done."""
         workspace = self.workspace
         workspace.require()
-        refuse_newer(history.read(workspace.store).version or 0)
+        newer.refuse_migrated(workspace.store)
         self._look_at = time.monotonic() + _LOOK
         if holder := workspace.holder("migration"):
             self._troubles.append(Event(NOTICE, "", f"a migration is under way, {holder}; nothing is begun meanwhile"))

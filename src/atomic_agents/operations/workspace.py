@@ -9,10 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from atomic_agents._schema import CURRENT_SCHEMA_VERSION
 from atomic_agents.config import Config
+from atomic_agents.core.change import ChangeSet
 from atomic_agents.core.errors import AtomicAgentsError, ModelUnknown, VaultMissing
 from atomic_agents.core.store import Store
 from atomic_agents.guard.keys import Keys, Known
+from atomic_agents.operations.checked_store import CheckedStore
 from atomic_agents.vault import layout
 from atomic_agents.vault.vault import Vault
 
@@ -26,6 +29,9 @@ if TYPE_CHECKING:  # together a tenth of the time that a short command takes
 Search = Callable[[str, int], "Sequence[Passage]"]
 Export = Callable[[str, str, Sequence[Mapping[str, object]]], None]
 """Takes a run that has ended: its id, that of the run at the top of those that led to it, and its transcript."""
+
+
+_ALWAYS = (layout.ALERTS, layout.WORKERS)
 
 
 @dataclass
@@ -50,6 +56,12 @@ class Workspace:
     """Who holds a lock of the store, "" where nobody does; nothing is locked to find out."""
     export: Export | None = None
     """Where runs that have ended are sent to, if anywhere."""
+    _writable: set[str] = field(default_factory=set, init=False, repr=False)
+    """The agents, "" being the vault itself, beside whose documents no newer one was found."""
+    _any_write: bool = field(default=False, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.store = CheckedStore(self.store, self._check_writable)
 
     @cached_property
     def vault(self) -> Vault:
@@ -101,6 +113,68 @@ class Workspace:
                 hint="atomic-agents init my-agent\nor name another: --root PATH, ATOMIC_AGENTS_ROOT",
                 context={"root": str(self.config.root)},
             )
+
+    def refuse_newer(self, agent: str = "") -> None:
+        """Refuse to go on beside documents of a newer package: what `agent` has and inherits, or of the whole vault.
+
+        Raises:
+            VaultTooNew: names the documents, and the package to install.
+        """
+        if self._any_write:
+            return
+        from atomic_agents.migration import newer  # noqa: PLC0415 - as above
+
+        vault = self.vault
+        if agent:
+            self.memory.refresh(agent)
+            indexed = newer.still(vault, self.memory.newer(CURRENT_SCHEMA_VERSION))
+            found = (*newer.of_agent(vault, vault.agent(agent)), *indexed)
+        else:
+            found = newer.in_vault(vault, vault.survey(), self.memory.versions())
+        newer.refuse(self.store, dict.fromkeys(found))
+        self._writable |= {agent, ""}
+
+    def allow_writes(self) -> None:
+        """Let what follows be written without a look for newer documents: it was taken, or this is the way back."""
+        self._any_write = True
+
+    def look_again(self) -> None:
+        """Look for newer documents before the next change too: it is another request, maybe hours later."""
+        self._writable.clear()
+
+    def newer_notice(self) -> str:
+        """What the operator is told who only reads in a vault with newer documents; "" where none was met."""
+        if not self.vault.newer:
+            return ""
+        from atomic_agents.migration import newer  # noqa: PLC0415 - as above
+
+        found = newer.still(self.vault, self.vault.newer)
+        return f"{newer.words(found)}; the vault is only read" if found else ""
+
+    def newer_remedy(self) -> str:
+        """The command that installs a package for a vault with newer documents."""
+        from atomic_agents.migration import newer  # noqa: PLC0415 - as above
+
+        return newer.remedy(self.store)
+
+    def _check_writable(self, changes: ChangeSet) -> None:
+        """Refuse to write what belongs to an agent, or to the vault, beside newer documents; each is looked at once.
+
+        How this program fares can always be told: its alerts and workers are no documents of the format.
+        """
+        if self._any_write:
+            return
+        for path in changes.paths:
+            if path.startswith(_ALWAYS) or any(path.startswith(f"{name}/") for name in self._writable if name):
+                continue
+            owner = self.vault.owner(path)
+            if owner:
+                self.refuse_newer(owner)
+            elif "" not in self._writable:
+                from atomic_agents.migration import newer  # noqa: PLC0415 - as above
+
+                newer.refuse(self.store, newer.of_root(self.vault))
+                self._writable.add("")
 
     def providers(self, agent: str = "") -> "Sequence[Provider]":
         """The ways to models, for one agent or for none."""

@@ -97,6 +97,9 @@ class Talk:
         room = max(settings.max_input_tokens // _SHARE, _LEAST)
         found = load(vault, agent, self.id)
         if found is None:
+            if "/" in self.id:  # a new one is the operator's
+                hint = f"atomic-agents conversations list {agent}"
+                raise UsageError(f"{agent} has no conversation {self.id}", hint=hint)
             return
         if len(found.document.data) > conversation.FULL:
             raise UsageError(f"{self.path} is full", hint=f"atomic-agents chat {agent} --conversation new")

@@ -243,7 +243,7 @@ class Runner:
         if self.plain is not None:
             return Assembled(self.plain, (), self.earlier)
         agent = self.agent.name
-        self.memory.refresh(agent)
+        self.memory.refresh(agent, unless_within=1.0)  # the model was opened just after it
         book = Notebook(self.vault, agent, lambda _path: True, self.clock().date())
         hooks.refresh(book, self.memory.former_hooks(agent))
         captures = self._closing.captures if self.order.capture else None

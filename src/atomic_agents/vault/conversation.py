@@ -36,6 +36,7 @@ _HEADING = re.compile(
 _LOOKS_LIKE_ONE = re.compile(r"^(?=\\*## \d{4}-)", re.MULTILINE)
 _KEPT_LINE = re.compile(r"^\\(?=\\*## \d{4}-)", re.MULTILINE)
 _FACTS = re.compile(r"\n<!-- (?P<run>[\w-]*)(?P<facts>[^\n]*?) -->(?=\n|\Z)")
+_LONGEST_ID = 90
 _ID = re.compile(r"\w[\w.-]{0,99}")
 
 
@@ -90,20 +91,33 @@ def new_id(now: datetime.datetime) -> str:
 def conversation_id(text: str, now: datetime.datetime) -> str:
     """The id that somebody typed, in the one form that every file system tells apart; `new` makes one.
 
+    One of another principal than the operator of this machine is `principal/id`.
+
     Raises:
         UsageError: it cannot be a file's name.
     """
     if text.strip() == NEW:
         return new_id(now)
     found = normal_name(text.strip()).lower().removesuffix(".md")
-    try:
-        check_new_path(layout.conversation("agent", found))
-    except AtomicAgentsError:
-        found = ""
-    if not _ID.fullmatch(found):
+    parts = found.split("/")
+    if len(parts) > 2 or not all(map(_is_id, parts)):
         hint = "--conversation kitchen-plans; letters, digits, dots and dashes"
         raise UsageError(f"{text!r} cannot name a conversation", hint=hint)
     return found
+
+
+def plain_id(name: str) -> str:
+    """The id that can be typed for a conversation of that name, whatever signs it has."""
+    found = re.sub(r"[^\w.-]+", "-", normal_name(name).lower()).strip("-.")[:_LONGEST_ID].rstrip("-.")
+    return found if _is_id(found) else f"{found or 'conversation'}-1"
+
+
+def _is_id(part: str) -> bool:
+    try:
+        check_new_path(layout.conversation("agent", part))
+    except AtomicAgentsError:
+        return False
+    return _ID.fullmatch(part) is not None
 
 
 def read(document: Document, *, agent: str, name: str) -> Conversation:

@@ -49,6 +49,12 @@ def approvals(agent: str) -> str:
     return f"{agent}/vault/{APPROVALS_FOLDER}/"
 
 
+def requests(agent: str, destination: str) -> str:
+    """The folder that a `judges.md` states as `destination`, with its slash; the usual one for "" and for `vault`."""
+    inner = destination.strip().strip("/")
+    return approvals(agent) if inner in ("", "vault") else f"{agent}/{inner}/"
+
+
 def approval(agent: str, kind: str, request_id: str) -> str:
     """One request to the operator, by the class of the tool and the request's id."""
     return f"{approvals(agent)}{kind}/{request_id}.md"

@@ -24,6 +24,9 @@ class Kind(StrEnum):
     EVAL = "eval"
     ARCHIVE = "archive"
     CONVERSATION = "conversation"
+    SCHEDULE = "schedule"
+    TOOL = "tool"
+    REQUEST = "request"
     OTHER = "other"
 
 
@@ -59,6 +62,8 @@ _AGENT_FOLDERS = {
     "evals": Kind.EVAL,
     "goal_archive": Kind.ARCHIVE,
     "conversations": Kind.CONVERSATION,
+    "schedules": Kind.SCHEDULE,
+    "tools": Kind.TOOL,
 }
 _SHARED_FOLDERS = {"memory": Kind.NOTE, "wiki": Kind.WIKI, "policy": Kind.POLICY}
 
@@ -94,6 +99,8 @@ class Layout:
             return _inside(agent, inner, _AGENT_FOLDERS)
         if agent and inner[0].startswith("memory.archived-"):  # where a dream that was applied left the notes before it
             return _Folder(agent, Kind.ARCHIVE, "/".join(inner[1:]) + "/" if inner[1:] else "")
+        if agent and layout.is_request_folder("/".join(inner)):
+            return _Folder(agent, Kind.REQUEST)
         rest = _shared(inner)
         if rest:
             return _inside("", rest, _SHARED_FOLDERS)

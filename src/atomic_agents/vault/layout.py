@@ -110,13 +110,8 @@ def conversations(agent: str) -> str:
     return f"{agent}/conversations/"
 
 
-def published_conversations(agent: str) -> str:
-    """The folder in which the published format keeps the conversations of the operator here, with its slash."""
-    return f"{agent}/conversations/local/"
-
-
 def conversation(agent: str, conversation_id: str) -> str:
-    """One conversation."""
+    """One conversation; the id of one of another principal than the operator has the principal and a slash before."""
     return f"{agent}/conversations/{conversation_id}.md"
 
 
@@ -158,6 +153,21 @@ def schedule(agent: str, name: str) -> str:
 def schedule_state(agent: str, name: str) -> str:
     """What is remembered of one schedule."""
     return f"{SCHEDULE_STATES}{agent}/{name}.json"
+
+
+def evals(agent: str) -> str:
+    """The folder of an agent's evals, with its slash."""
+    return f"{agent}/evals/"
+
+
+def policies(home: str) -> str:
+    """The folder of the policies of a project, with its slash."""
+    return f"{home}/policy/"
+
+
+def is_request_folder(folder: str) -> bool:
+    """Whether a folder of an agent, from the agent's own on, holds its requests to the operator."""
+    return f"{folder}/".startswith("vault/escalations/")
 
 
 def worker(name: str) -> str:

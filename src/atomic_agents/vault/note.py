@@ -44,6 +44,8 @@ class Note:
     accepted: bool
     """Whether the operator has accepted what a tool said."""
     body: str
+    version: int
+    """The schema version that it states; 0 where it states none."""
 
     @property
     def held(self) -> bool:
@@ -82,7 +84,12 @@ def read(document: Document, file: str) -> Note:
         tags=document.texts_of("tags"),
         accepted=meta.get("accepted") not in (None, "", False),
         body=document.body.strip(),
+        version=_stated_version(meta.get("schema_version")),
     )
+
+
+def _stated_version(stated: object) -> int:
+    return stated if isinstance(stated, int) and not isinstance(stated, bool) else 0
 
 
 def texts(value: object) -> tuple[str, ...]:

@@ -1,8 +1,12 @@
-"""Conversations as the published format keeps them, a JSON file a message: read as they are, continued as Markdown."""
+"""Conversations as the published format keeps them, a JSON file a message: read as they are, continued as Markdown.
+
+A folder of a principal holds a folder for each conversation. Those of `local`, the operator of this machine, have the
+id of their folder; those of others have `principal/id`, and their Markdown stands in the principal's folder too.
+"""
 
 import datetime
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from atomic_agents.core.document import Document
@@ -20,17 +24,39 @@ class _Message:
     run_id: str
 
 
-def ids(store: Store, agent: str) -> list[str]:
-    """The conversations of this machine's operator that are kept that way."""
-    folder = layout.published_conversations(agent)
-    found = (path.removeprefix(folder).partition("/") for path in store.paths(folder) if path.endswith(".json"))
-    return list(dict.fromkeys(name for name, slash, _ in found if slash))
+LOCAL = "local"
+"""The principal that is the operator of this machine."""
 
 
-def paths(store: Store, agent: str, name: str) -> tuple[str, ...]:
+def principal(conversation_id: str) -> str:
+    """Whose a conversation is."""
+    return conversation_id.partition("/")[0] if "/" in conversation_id else LOCAL
+
+
+def folders(store: Store, agent: str) -> dict[str, str]:
+    """The folder of each conversation that is kept that way, with its slash, by id."""
+    top = layout.conversations(agent)
+    inside = (path.removeprefix(top).split("/") for path in store.paths(top) if path.endswith(".json"))
+    named: dict[str, dict[str, None]] = {}
+    for parts in inside:
+        if len(parts) == 3:
+            named.setdefault(parts[0], {})[parts[1]] = None
+    found: dict[str, str] = {}
+    for owner, owner_id in _ids(named).items():
+        for name, name_id in _ids(named[owner]).items():
+            found[name_id if owner == LOCAL else f"{owner_id}/{name_id}"] = f"{top}{owner}/{name}/"
+    return found
+
+
+def paths(store: Store, agent: str, conversation_id: str) -> tuple[str, ...]:
     """The files of one."""
-    folder = f"{layout.published_conversations(agent)}{name}/"
-    return tuple(path for path in store.paths(folder) if path.endswith(".json"))
+    folder = folders(store, agent).get(conversation_id)
+    return tuple(path for path in store.paths(folder) if path.endswith(".json")) if folder else ()
+
+
+def unreadable(store: Store, agent: str, conversation_id: str) -> list[str]:
+    """The files of one whose message cannot be read."""
+    return [path for path in paths(store, agent, conversation_id) if _message(store, path) is None]
 
 
 def adopted(store: Store, agent: str, name: str) -> Document | None:
@@ -40,6 +66,18 @@ def adopted(store: Store, agent: str, name: str) -> Document | None:
     for turn in _turns(sorted(messages, key=lambda one: (one.at, one.seq))):
         document = conversation.with_turn(document, turn, agent=agent, path=layout.conversation(agent, name))
     return document
+
+
+def _ids(names: Iterable[str]) -> dict[str, str]:
+    """By name: the id that is typed for it; names that would have the same are numbered."""
+    found: dict[str, str] = {}
+    for name in names:
+        plain = conversation.plain_id(name)
+        wanted, number = plain, 2
+        while wanted in found.values():
+            wanted, number = f"{plain}-{number}", number + 1
+        found[name] = wanted
+    return found
 
 
 def _turns(messages: Sequence[_Message]) -> Iterator[Turn]:

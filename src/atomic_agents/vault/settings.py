@@ -12,7 +12,7 @@ from atomic_agents._schema import CURRENT_SCHEMA_VERSION
 from atomic_agents.core import frontmatter
 from atomic_agents.core.document import Document
 from atomic_agents.core.errors import DocumentUnreadable
-from atomic_agents.core.values import Problem, Usd
+from atomic_agents.core.values import Problem, Usd, key_of
 from atomic_agents.vault import authority, call_limits, channels, grants, v1_settings
 from atomic_agents.vault.rules import BOOLEAN, MONEY, TEXT, TEXTS, Finding, Rule, check, differences
 
@@ -324,7 +324,7 @@ def under_policy(model: ModelSettings, policy: Settings | None, agent: str) -> M
     """
     values = policy.values if policy else {}
     agents = values.get("agents")
-    own = agents.get(agent) if isinstance(agents, dict) else None
+    own = agents.get(key_of(agents, agent)) if isinstance(agents, dict) else None
     stated = [found.get("cost_caps") for found in (values, own) if isinstance(found, dict)]
     guardrails = model.guardrails
     if not guardrails.enabled:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from atomic_agents._schema import CURRENT_SCHEMA_VERSION
 from atomic_agents.core.document import MAX_BYTES, Document, parse
 from atomic_agents.core.errors import AgentMissing, DocumentUnreadable, PathRefused, SettingsInvalid, StorageFailed
 from atomic_agents.core.store import Entry, Store
-from atomic_agents.core.values import Problem, is_agent_name, near, parse_date
+from atomic_agents.core.values import Problem, agent_name_problem, is_agent_name, key_of, near, parse_date, spellings
 from atomic_agents.vault import layout, settings, shared
 from atomic_agents.vault.cascade import SHARED_FILES, Cascade, candidate
 from atomic_agents.vault.kinds import Kind, Layout, Place
@@ -96,6 +97,8 @@ class Vault:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.newer: dict[str, int] = {}
+        """The documents that were read and that a newer package wrote, with their versions."""
 
     def survey(self) -> Survey:
         """List everything once."""
@@ -108,16 +111,27 @@ class Vault:
             AgentMissing: with the nearest names there are.
         """
         name = name.strip("/")
-        if is_agent_name(name) and not any(self._is_agent(host) for host in layout.hosts(name)):
-            if self.store.read(layout.identity(name)) is not None:
-                return Agent(name, self._cascade(name), f"{name}/persona")
-            link = self.store.read(layout.persona_link(name))
-            if link is not None:
-                return Agent(name, self._cascade(name), shared.home(link.data))
+        for spelling in spellings(name):
+            if (found := self._agent(spelling)) is not None:
+                return found
         names = self.survey().agents
+        if (known := key_of(names, name)) != name and (found := self._agent(known)) is not None:
+            return found
+        if why := agent_name_problem(name):
+            message = f"{name!r} cannot be the name of an agent: {why}"
+            raise AgentMissing(message, hint="atomic-agents list", context={"agent": name, "agents": list(names)})
         meant = near(name, names) or [known for known in names if known.endswith(f"/{name}")]
         hint = f"did you mean {meant[0]}" if meant else "atomic-agents list"
         raise AgentMissing(f"there is no agent {name}", hint=hint, context={"agent": name, "agents": list(names)})
+
+    def _agent(self, name: str) -> Agent | None:
+        """The agent whose folder is spelled so, None where there is none."""
+        if not is_agent_name(name) or any(self._is_agent(host) for host in layout.hosts(name)):
+            return None
+        if self.store.read(layout.identity(name)) is not None:
+            return Agent(name, self._cascade(name), f"{name}/persona")
+        link = self.store.read(layout.persona_link(name))
+        return None if link is None else Agent(name, self._cascade(name), shared.home(link.data))
 
     def document(self, path: str) -> Document | None:
         """A document, or None where there is none.
@@ -126,7 +140,21 @@ class Vault:
             DocumentUnreadable: its bytes are not what the format says.
         """
         blob = self.store.read(path)
-        return None if blob is None else parse(path, blob.data)
+        if blob is None:
+            return None
+        return self.parse(path, blob.data)
+
+    def parse(self, path: str, data: bytes) -> Document:
+        """Read a document's bytes, and remember where a newer package wrote it.
+
+        Raises:
+            DocumentUnreadable: they are not what the format says.
+        """
+        document = parse(path, data)
+        version = document.meta.get("schema_version")
+        if isinstance(version, int) and version > CURRENT_SCHEMA_VERSION:
+            self.newer[path] = version
+        return document
 
     def text(self, path: str) -> str:
         """The text of a document, front matter and all; "" where there is none."""
@@ -220,6 +248,12 @@ class Vault:
                 found = None if path in known else self.settings_of(path, name)
                 if found is not None:
                     yield found
+
+    def owner(self, path: str) -> str:
+        """The agent in whose folder a path is, there being no listing to tell it by; "" for what belongs to none."""
+        parts = path.split("/")[:-1]
+        folders = ("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+        return next((name for name in folders if is_agent_name(name) and self._is_agent(name)), "")
 
     def _is_agent(self, name: str) -> bool:
         return any(self.store.read(path) for path in (layout.identity(name), layout.persona_link(name)))

@@ -233,8 +233,11 @@ async def _decide(call: Call) -> Response:
         by, note = f"{call.caller.name} over HTTP", call.text("note")
         workspace.store.apply(approvals.answer(workspace, item, decision, by=by, note=note, arguments=stated))
 
-    call.desk.check_room()  # an answer that is written cannot be given again
+    if item.resumable:
+        call.desk.check_room()  # an answer that is written cannot be given again
     await call.desk.read(decide)
+    if not item.resumable:
+        return _Json(shapes.approval(await _item(call)))
     return _taken_in(call.desk.go_on(item))
 
 
@@ -273,8 +276,10 @@ ROUTES = (
     Route(
         "GET", "/api/conversations", "conversations, the last one first", "read", _conversations, query={"agent": TEXT}
     ),
-    Route("GET", "/api/conversations/{id}", "one conversation", "read", _conversation, {"agent": TEXT}, ("agent",)),
-    Route("DELETE", "/api/conversations/{id}", "take one away", "admin", _forget, {"agent": TEXT}, ("agent",)),
+    Route(
+        "GET", "/api/conversations/{id:path}", "one conversation", "read", _conversation, {"agent": TEXT}, ("agent",)
+    ),
+    Route("DELETE", "/api/conversations/{id:path}", "take one away", "admin", _forget, {"agent": TEXT}, ("agent",)),
     Route(
         "GET", "/api/memory", "an agent's notes, or with q what it knows of something", "read", _memory,
         {"agent": TEXT, "q": TEXT, "limit": _LIMIT}, ("agent",),

@@ -113,6 +113,7 @@ class Workspaces:
             workspace = self._free.get_nowait()
         except queue.Empty:
             workspace = self._open()
+        workspace.look_again()
         try:
             yield workspace
         finally:

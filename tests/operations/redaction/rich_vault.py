@@ -120,7 +120,7 @@ def _remember(store: MemoryStore) -> None:
         opened, NAME, lambda book: edits.edit(book, "user_green_tea", {"description": "tea, always"}, None),
         what="edit", reason="the user said so",
     )  # fmt: skip
-    changes.do(opened, NAME, changes.reindex(workspace), what="reindex", reason="memory")
+    changes.do(opened, NAME, changes.reindex(opened), what="reindex", reason="memory")
     _, entry = journal.adding(opened, NAME, "The user asked about the cost of tea in 2026; all is ok.")
     store.apply(entry)
 

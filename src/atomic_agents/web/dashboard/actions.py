@@ -51,6 +51,8 @@ def approve(workspace: Workspace, caller: Caller, form: Form) -> Done:
     workspace.store.apply(
         approvals.answer(workspace, item, decision, by=by, note=form.get("note", ""), arguments=arguments)
     )
+    if not item.resumable:
+        return Done(live_href("approval", id=item.id, said=decision))
     return Done(live_href("run", id=item.run_id, said=decision), item)
 
 

@@ -161,11 +161,15 @@ class Look:
     @cached_property
     def waiting(self) -> "Sequence[Item]":
         """What agents wait for."""
-        if next(iter(self.workspace.store.paths(hands.WAITING)), None) is None:
+        asked = [
+            name for name in self.agents
+            if self.of(name, Kind.REQUEST) or any(e.path.endswith("/judges.md") for e in self.of(name, Kind.SETTINGS))
+        ]  # fmt: skip
+        if not asked and next(iter(self.workspace.store.paths(hands.WAITING)), None) is None:
             return ()
         from atomic_agents.operations import approvals  # noqa: PLC0415 - 150 ms, and nearly always nothing waits
 
-        return [item for item in approvals.inbox(self.workspace) if item.agent in self.agents]
+        return [item for item in approvals.inbox(self.workspace, asked) if item.agent in self.agents]
 
     @cached_property
     def open_runs(self) -> Sequence[RunLine]:
@@ -177,7 +181,7 @@ class Look:
         """Every schedule."""
         having = [
             name for name, found in self.documents.items()
-            if name and any(entry.path.startswith(layout.schedules(name)) for entry in found.get(Kind.OTHER, ()))
+            if name and any(entry.path.startswith(layout.schedules(name)) for entry in found.get(Kind.SCHEDULE, ()))
         ]  # fmt: skip
         return [each for name in having for each in schedules.shown(self.workspace, name)]
 
