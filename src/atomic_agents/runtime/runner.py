@@ -19,14 +19,16 @@ from atomic_agents.guard.secrets import redact, spelled_out
 from atomic_agents.memory.blocks import CaptureFilter, split_blocks
 from atomic_agents.memory.lifecycle import Captures, Outcome
 from atomic_agents.memory.search import MemoryIndex
-from atomic_agents.runtime import gate, prompt, turn
+from atomic_agents.runtime import fit, gate, prompt, turn
 from atomic_agents.runtime.calling import Calling
 from atomic_agents.runtime.closing import Also, Closing, nothing_else
+from atomic_agents.runtime.fit import Omitted
 from atomic_agents.runtime.gate import Gate, Judge
 from atomic_agents.runtime.hearing import Seen, apart, sound
 from atomic_agents.runtime.past import Heard, Past
 from atomic_agents.runtime.pool import Pool
 from atomic_agents.runtime.purse import Purse
+from atomic_agents.runtime.rendering import Rendered, render_within, too_long
 from atomic_agents.runtime.replay import Key
 from atomic_agents.runtime.states import (
     Answered,
@@ -51,7 +53,7 @@ from atomic_agents.runtime.transcript import Transcript
 from atomic_agents.tools.builtin import builtin
 from atomic_agents.tools.edits import Record
 from atomic_agents.tools.hands import Hands, no_hands
-from atomic_agents.tools.results import Results
+from atomic_agents.tools.tool import Tool
 from atomic_agents.vault import call_limits, layout
 from atomic_agents.vault.persona import Mode
 from atomic_agents.vault.vault import Agent, AgentSettings, Vault
@@ -133,8 +135,9 @@ class Runner:
     """Opens the tools beyond its memory, given where to record what they do and to say what is left out."""
     judge: Judge | None = None
     """Judges what the operator's rules leave to a judge; None where nobody can."""
+    warnings: list[str] = field(default_factory=list)
+    """What the operator is to hear; what happened before the run stands in it already."""
     _hands: Hands = field(default_factory=Hands)
-    _warnings: list[str] = field(default_factory=list)
     _sections: tuple[prompt.Section, ...] = ()
     _has_asked: bool = False
     _answer_cost: Usd = field(default_factory=Usd)
@@ -150,16 +153,16 @@ class Runner:
         self._purse = Purse(
             self.vault.store, self.agent.name, self.settings.model.guardrails, self.prices, self.memory, self.model,
             self.open_fallback, lambda: self.clock().date(), self.order.critical, self.order.max_cost,
-            self._warnings.append, pool, self.raised, self.past.cost,
+            self.warnings.append, pool, self.raised, self.past.cost,
         )  # fmt: skip
         self._transcript = Transcript(self.vault.store, self.agent.name, self.run_id, [], self.secrets)
         self._calling = Calling(
-            self._transcript, self.clock, lambda: self._closing.captures, results=Results(self.past.results),
+            self._transcript, self.clock, lambda: self._closing.captures,
             limits=call_limits.of(file.values for file in self.settings.files.values()),
         )  # fmt: skip
         self._closing = Closing(
             self.vault, self.agent.name, self.mode, self._purse, self._transcript, captures, self._started(),
-            self.clock, self.order.key, self.plain is None, self.also,
+            self.clock, self.order.key, self.plain is None, self.also, self.warnings,
         )  # fmt: skip
 
     def _started(self) -> dict[str, object]:
@@ -207,9 +210,9 @@ class Runner:
                 case Reserve(request):
                     known = self.past.at(state.iterations) is not None
                     return Reserved() if known else self._purse.reserve(request, state.cost)
-                case Ask(request):
+                case Ask(request, omitted):
                     heard = self.past.at(state.iterations)
-                    return self._ask(request, state) if heard is None else self._hear_again(heard, state)
+                    return self._ask(request, omitted, state) if heard is None else self._hear_again(heard, state)
                 case Wait(seconds):
                     return self._wait(seconds, state)
                 case Replace(request):
@@ -236,12 +239,12 @@ class Runner:
 
     def _assemble(self) -> Event:
         if self.plain is not None:
-            return Assembled(self.plain, (), self.earlier)
+            return self._assembled_plain(self.plain)
         agent = self.agent.name
         self.memory.refresh(agent)
         captures = self._closing.captures if self.order.capture else None
         today = self.clock().date()
-        self._hands = self.open_hands(self._record, self._warnings.append)
+        self._hands = self.open_hands(self._record, self.warnings.append)
         own = builtin(
             self.vault,
             agent,
@@ -253,43 +256,66 @@ class Runner:
         self._calling.tools = tools = (*own, *self._hands.tools, self._calling.results.tool)
         self._calling.gate = Gate(
             self.vault, agent, self.run_id, authority(agent, self.settings), self.paths, self.clock, self._record,
-            self.secrets, self.judge, self.settings.tools.classes or {}, self._calling.made, self._warnings.append,
+            self.secrets, self.judge, self.settings.tools.classes or {}, self._calling.made, self.warnings.append,
         )  # fmt: skip
-        found = prompt.assemble(
-            self.vault, self.agent, self.settings, self.memory, now=self.clock(), trigger=self.order.trigger,
-            tool_names=tuple(tool.spec.name for tool in tools),
-            work_item=prompt.said(self.earlier, self.order.work_item),
+        specs = tuple(tool.spec for tool in tools)
+        rendered = render_within(
+            self.agent, self.settings, lambda room: self._render(tools, room), earlier=self.earlier,
+            work_item=self.order.work_item, tools=specs,
         )  # fmt: skip
-        self._warn_of(found)
-        self._sections = found.sections
-        for section in found.sections:
+        if rendered.too_long:
+            raise rendered.too_long
+        self._warn_of(rendered)
+        self._sections = rendered.prompt.sections
+        for section in self._sections:
             if section.title in prompt.REMEMBERED:
                 self._closing.captures.recalled(section.text)
-        return Assembled(found.parts, tuple(tool.spec for tool in tools), self.earlier)
+        return Assembled(rendered.prompt.parts, specs, self.earlier, rendered.limit)
+
+    def _assembled_plain(self, system: tuple[str, ...]) -> Event:
+        """A question under a system prompt of its own, of which nothing can give way."""
+        limit = self.settings.model.max_input_tokens
+        asked = Message("user", self.order.work_item)
+        needed = fit.request_tokens(Request(system, (*self.earlier, asked)))
+        if needed > limit:
+            parts = {
+                "the prompt": fit.text_tokens(*system),
+                "the work item": fit.message_tokens((*self.earlier, asked)),
+            }
+            raise too_long(self.agent, self.settings, needed, parts)
+        return Assembled(system, (), self.earlier, limit)
+
+    def _render(self, tools: Sequence[Tool], room: int) -> prompt.Prompt:
+        return prompt.assemble(
+            self.vault, self.agent, self.settings, self.memory, now=self.clock(), trigger=self.order.trigger,
+            tool_names=tuple(tool.spec.name for tool in tools), room=room,
+        )  # fmt: skip
 
     def _record(self, event: str, facts: Mapping[str, object]) -> None:
         self._transcript.record(event, self.clock(), **facts)
 
-    def _warn_of(self, found: prompt.Prompt) -> None:
-        most = self.settings.model.max_input_tokens
-        tokens = found.tokens + prompt.estimate(prompt.said(self.earlier, self.order.work_item))
+    def _warn_of(self, rendered: Rendered) -> None:
+        found, most = rendered.prompt, self.settings.model.max_input_tokens
         if found.cut:
-            self._warnings.append(f"left out to keep within {most:,} tokens: {', '.join(found.cut)}")
-        if tokens > most:
-            self._warnings.append(f"the prompt takes about {tokens:,} tokens, and max_input_tokens is {most:,}")
-        self._warnings += found.problems
+            self.warnings.append(f"left out to keep within {most:,} tokens: {', '.join(found.cut)}")
+        if rendered.warning:
+            self.warnings.append(rendered.warning)
+        self.warnings += found.problems
         if changed := self.past.changed(found.sections, self.secrets):
             before = self.past.run_ids[-1]
-            self._warnings.append(f"changed since {before} began: {changed}; it goes on under the prompt as it is now")
+            self.warnings.append(f"changed since {before} began: {changed}; it goes on under the prompt as it is now")
         problems = self.memory.problems(self.agent.name)
-        self._warnings += [f"{problem.where}: {problem.message}" for problem in problems[:_NAMED]]
+        self.warnings += [f"{problem.where}: {problem.message}" for problem in problems[:_NAMED]]
         if len(problems) > _NAMED:
             more = len(problems) - _NAMED
-            self._warnings.append(f"{more:,} more documents could not be read; atomic-agents doctor names them")
+            self.warnings.append(f"{more:,} more documents could not be read; atomic-agents doctor names them")
 
-    def _ask(self, request: Request, state: RunState) -> Event:
+    def _ask(self, request: Request, omitted: Omitted, state: RunState) -> Event:
         model = self._purse.model
         facts: dict[str, object] = {"iteration": state.iterations, "model": model.id, "quote": self._purse.quote}
+        if omitted:
+            facts["left_out"] = omitted.facts
+            self._warn_of_omitted(omitted)
         if state.attempt > 1:
             facts["attempt"] = state.attempt
         elif not self._has_asked:
@@ -322,6 +348,14 @@ class Runner:
         shown.finish()
         return self._answered(replace(found, text=sound(found.text)))
 
+    def _warn_of_omitted(self, omitted: Omitted) -> None:
+        """Say once what gave way to the input limit; the transcript says it request by request."""
+        most = f"to keep within {self.settings.model.max_input_tokens:,} tokens; the transcript says which"
+        if omitted.turns:
+            self.warnings.append(f"earlier turns of the conversation were left out {most}")
+        if replace(omitted, turns=0):
+            self.warnings.append(f"results of earlier calls were cut {most}")
+
     def _hear_again(self, heard: Heard, state: RunState) -> Event:
         """Meet an answer that is recorded: it is shown and remembered, and neither asked for nor paid."""
         self._on_text(state)(heard.event.shown)
@@ -337,7 +371,7 @@ class Runner:
 
     def _wait(self, seconds: float, state: RunState) -> Event:
         self._transcript.record("waiting", self.clock(), seconds=round(seconds, 3), attempt=state.attempt)
-        self._warnings.append(f"{self._purse.model.id} failed and was asked again; the transcript says why")
+        self.warnings.append(f"{self._purse.model.id} failed and was asked again; the transcript says why")
         self.sleep(seconds)
         return Waited()
 
@@ -376,7 +410,7 @@ class Runner:
             cost=self._closing.spent(state),
             latency_ms=_milliseconds(begun),
             captures=tuple(self._closing.captures.outcomes),
-            warnings=tuple(dict.fromkeys(redact(each, self.secrets) for each in self._warnings)),
+            warnings=tuple(dict.fromkeys(redact(each, self.secrets) for each in self.warnings)),
             transcript=transcript,
             failure=failure,
             resumed_from=self.past.run_ids[-1] if self.past.run_ids else "",
