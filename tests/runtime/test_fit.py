@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from atomic_agents.core.model import Message, Request, ToolCall, ToolSpec
 from atomic_agents.memory.fence import fence
-from atomic_agents.runtime import fit as fitting
-from atomic_agents.runtime.fit import NEWEST_ROUND, Fitted, fit, request_tokens
+from atomic_agents.runtime.fit import NEWEST_ROUND, Fitted, fit
+from atomic_agents.runtime.sizes import request_tokens, sent
 from atomic_agents.tools.pages import as_data
 from atomic_agents.tools.results import Results, pointer
 
@@ -172,4 +172,4 @@ def test_where_nothing_more_can_give_way_the_request_is_as_short_as_it_can_be() 
 def test_bytes_are_counted_as_they_are_sent() -> None:
     text = 'a "quoted" line\nand 木\\\x07'
 
-    assert fitting.sent(text) == len(json.dumps(text, ensure_ascii=False).encode()) - 2
+    assert sent(text) == len(json.dumps(text, ensure_ascii=False).encode()) - 2

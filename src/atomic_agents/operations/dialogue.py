@@ -11,7 +11,7 @@ from atomic_agents.core.errors import UsageError
 from atomic_agents.core.model import Message
 from atomic_agents.memory.fence import fence
 from atomic_agents.runtime.conversation import Before, Talk, room_of
-from atomic_agents.runtime.fit import BYTES_A_TOKEN, cut, message_tokens, text_tokens
+from atomic_agents.runtime.sizes import BYTES_A_TOKEN, cut, message_tokens, text_tokens
 from atomic_agents.vault.settings import ModelSettings
 from atomic_agents.vault.vault import Vault
 

@@ -82,7 +82,11 @@ class Closing:
                 "error": f"{code}: {error}",
                 "captures": None,
             }
-            if self._close(lambda: ((), self._record(state, tool_calls, latency_ms) | failed)):
+            try:
+                happened_before = not self._close(lambda: ((), self._record(state, tool_calls, latency_ms) | failed))
+            except Exception:  # noqa: BLE001 - what kept the whole from being written is the cause
+                happened_before = False
+            if not happened_before:
                 raise
 
     def remember_late(self, captures: Iterable[object]) -> None:

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from atomic_agents.core.model import Message, Request, ToolCall, ToolSpec
+from atomic_agents.core.model import Message, Request, ToolCall
+from atomic_agents.runtime.sizes import BYTES_A_TOKEN, beginning, fixed_size, message_size, request_tokens, sent
 from atomic_agents.tools import results
 
-BYTES_A_TOKEN = 4
 NEWEST_ROUND = 500
 """Tokens that the newest call and what is left of its result take at most, so that a round always fits."""
 
@@ -24,15 +24,9 @@ _PAGE = 2_000
 _PARAGRAPH = 400
 _SHORT = 200
 _LONG_ARGUMENTS = 300
-# What providers' formats put around a part, as bytes of JSON: more than any that is in use.
-_ENVELOPE = 400
-_AROUND_MESSAGE = 170
-_AROUND_CALL = 120
-_AROUND_TOOL = 120
 _NOTE = 400
 _MOST_NAMES = 5
 _TURNS, _RESULTS = "turns", "results"
-_CUT_NOTE = 64
 _FAILED = "error: "
 
 
@@ -62,6 +56,13 @@ class Omitted:
                  "calls": list(self.calls), "texts": self.texts}  # fmt: skip
         return {name: value for name, value in facts.items() if value}
 
+    def warnings(self, limit: int) -> list[str]:
+        """It in words for the operator, without the numbers, which the transcript has request by request."""
+        most = f"to keep within {limit:,} tokens; the transcript says which"
+        turns = f"earlier turns of the conversation were left out {most}" if self.turns else ""
+        others = f"results of earlier calls were cut {most}" if replace(self, turns=0) else ""
+        return [words for words in (turns, others) if words]
+
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
@@ -72,50 +73,12 @@ class Fitted:
     omitted: Omitted = field(default_factory=Omitted)
 
 
-def tokens(size: int) -> int:
-    """About how many tokens so many bytes are, by the rule of thumb of four bytes a token."""
-    return -(-size // BYTES_A_TOKEN)
-
-
-def sent(text: str) -> int:
-    """Bytes of a text as it is sent, inside of JSON."""
-    return len(json.dumps(text, ensure_ascii=False).encode(errors="replace")) - 2
-
-
-def text_tokens(*texts: str) -> int:
-    """About how many tokens texts take as they are sent."""
-    return tokens(sum(map(sent, texts)))
-
-
-def message_tokens(messages: Sequence[Message]) -> int:
-    """About how many tokens messages take as they are sent."""
-    return tokens(sum(map(_size, messages)))
-
-
-def tool_tokens(tools: Sequence[ToolSpec]) -> int:
-    """About how many tokens the definitions of tools take as they are sent."""
-    return tokens(sum(map(_tool_size, tools)))
-
-
-def request_tokens(request: Request) -> int:
-    """About how many tokens a whole request takes, with all that stands around its texts."""
-    return tokens(_fixed(request) + sum(map(_size, request.messages)))
-
-
-def cut(text: str, most: int) -> str:
-    """At most `most` bytes of a text as it is sent, and how many more characters there are."""
-    if sent(text) <= most:
-        return text
-    kept = _beginning(text, max(most - _CUT_NOTE, 0))
-    return f"{kept}\n({len(text) - len(kept):,} more characters of this are left out)"
-
-
 def fit(request: Request, limit: int, *, earlier: int) -> Fitted:
     """`request` within `limit` tokens; its first `earlier` messages are of before the run, the next is the work item.
 
     Where what stays whole and the newest round, cut to NEWEST_ROUND tokens, are within the limit, so is the result.
     """
-    draft = _Draft(list(request.messages), earlier, _fixed(request) - limit * BYTES_A_TOKEN)
+    draft = _Draft(list(request.messages), earlier, fixed_size(request) - limit * BYTES_A_TOKEN)
     for step in _STEPS:
         if draft.over <= 0:
             break
@@ -132,7 +95,7 @@ class _Draft:
         self.messages: list[Message | None] = list(messages)
         self.original = messages
         self.item = item
-        self.sizes = [_size(message) for message in messages]
+        self.sizes = [message_size(message) for message in messages]
         self.over = over + sum(self.sizes)
         self.touched = self.over > 0
         after = range(item + 1, len(messages))
@@ -144,7 +107,7 @@ class _Draft:
 
     def put(self, at: int, message: Message | None) -> None:
         """Another message in that place, None for none."""
-        size = 0 if message is None else _size(message)
+        size = 0 if message is None else message_size(message)
         self.over += size - self.sizes[at]
         self.messages[at], self.sizes[at] = message, size
 
@@ -263,7 +226,7 @@ def _shorten_newest_texts(draft: _Draft) -> None:
     for at in range(draft.newest, len(draft.messages)):
         message = draft.messages[at]
         if draft.over > 0 and message is not None and message.role != "tool" and sent(message.text) > _SHORT:
-            draft.put(at, replace(message, text=_beginning(message.text, _SHORT // 2) + "…"))
+            draft.put(at, replace(message, text=beginning(message.text, _SHORT // 2) + "…"))
 
 
 def _drop_newest_calls(draft: _Draft) -> None:
@@ -330,7 +293,7 @@ def _cut(draft: _Draft, at: int, most: int) -> None:
     message, number = draft.message(at), draft.numbers[at]
     failed = _FAILED if message.text.startswith(_FAILED) else ""
     whole, size = results.beginning(draft.original[at].text.removeprefix(failed), number)
-    end = len(_beginning(whole, most))
+    end = len(beginning(whole, most))
     while end > 0:
         text = failed + results.part(whole, number, 0, end, size=size)
         over = sent(text) - most
@@ -339,15 +302,6 @@ def _cut(draft: _Draft, at: int, most: int) -> None:
             return
         end -= max(over // BYTES_A_TOKEN, 16)
     _point(draft, at)
-
-
-def _beginning(text: str, most: int) -> str:
-    """As much of the start of a text as takes at most `most` bytes."""
-    low, high = 0, min(len(text), most)
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if sent(text[:middle]) <= most else (low, middle - 1)
-    return text[:low]
 
 
 def _short_call(call: ToolCall) -> ToolCall:
@@ -367,18 +321,3 @@ def _short_value(value: object) -> object:
     if isinstance(value, dict):
         return {key: _short_value(each) for key, each in value.items()}
     return [_short_value(each) for each in value] if isinstance(value, list) else value
-
-
-def _fixed(request: Request) -> int:
-    """Bytes of everything but the messages."""
-    return _ENVELOPE + sum(map(sent, request.system)) + sum(map(_tool_size, request.tools))
-
-
-def _size(message: Message) -> int:
-    calls = sum(_AROUND_CALL + sent(call.arguments) + len(call.id) + len(call.name) for call in message.calls)
-    return _AROUND_MESSAGE + sent(message.text) + len(message.call_id) + len(message.tool_name) + calls
-
-
-def _tool_size(tool: ToolSpec) -> int:
-    schema = json.dumps(tool.parameters, ensure_ascii=False, default=str, separators=(",", ":"))
-    return _AROUND_TOOL + len(tool.name) + sent(tool.description) + len(schema.encode(errors="replace"))

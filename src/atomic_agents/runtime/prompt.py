@@ -15,7 +15,7 @@ from atomic_agents.core.errors import AtomicAgentsError
 from atomic_agents.guard import grants as granting
 from atomic_agents.guard.policy import authority
 from atomic_agents.memory.fence import fence
-from atomic_agents.runtime import fit
+from atomic_agents.runtime.sizes import BYTES_A_TOKEN, sent, tokens
 from atomic_agents.vault import layout, note, skill
 from atomic_agents.vault.persona import Mode
 from atomic_agents.vault.vault import Agent, AgentSettings, Vault
@@ -89,7 +89,7 @@ class Prompt:
 
 def estimate(text: str) -> int:
     """Tokens of a text by the rule of thumb of four bytes a token: a little high for English, about right elsewhere."""
-    return fit.tokens(len(text) if text.isascii() else len(text.encode(errors="replace")))
+    return tokens(len(text) if text.isascii() else len(text.encode(errors="replace")))
 
 
 def assemble(
@@ -225,7 +225,7 @@ def _note(read: _Reader, path: str) -> str:
 def _journal(vault: Vault, read: _Reader, agent: str) -> str:
     days = vault.journal_days(agent)[:JOURNAL_DAYS]
     text = _titled("Recent journal", "\n\n".join(fence(path, text) for _, path in days if (text := read.text(path))))
-    most = JOURNAL_TOKENS * fit.BYTES_A_TOKEN
+    most = JOURNAL_TOKENS * BYTES_A_TOKEN
     return text if _size(text) <= most else _shortened_above(text, most)
 
 
@@ -265,7 +265,7 @@ def _within(sections: tuple[Section, ...], room: int) -> Prompt:
     kept = {section.title: section for section in sections}
     sizes = {section.title: _size(section.text) for section in sections}
     for title in _GIVE_WAY:
-        over = sum(sizes.values()) - room * fit.BYTES_A_TOKEN
+        over = sum(sizes.values()) - room * BYTES_A_TOKEN
         if over <= 0 or title not in kept:
             continue
         shorten = _shortened_above if title == _JOURNAL else _shortened
@@ -278,7 +278,7 @@ def _within(sections: tuple[Section, ...], room: int) -> Prompt:
 
 def _size(text: str) -> int:
     """Bytes of a section as it is sent, and of the blank line below it."""
-    return fit.sent(text) + _LINE_END * 2
+    return sent(text) + _LINE_END * 2
 
 
 def _shortened(text: str, most: int) -> str:
@@ -293,7 +293,7 @@ def _shortened_above(text: str, most: int) -> str:
     """As `_shortened`, but of what happened, the end is kept."""
     lines = text.split("\n")
     start = next((at for at, line in enumerate(lines) if line.startswith("<document")), 0)
-    room = most - _NOTICE_BYTES - sum(fit.sent(line) + _LINE_END for line in lines[: start + 1])
+    room = most - _NOTICE_BYTES - sum(sent(line) + _LINE_END for line in lines[: start + 1])
     kept = _fitting(lines[:start:-1], room)[::-1] or ["</document>"]
     notice = _notice(len(lines) - start - 1 - len(kept))
     return "\n".join([*lines[:start], notice, lines[start], *kept])
@@ -302,7 +302,7 @@ def _shortened_above(text: str, most: int) -> str:
 def _fitting(lines: Sequence[str], room: int) -> list[str]:
     kept = []
     for line in lines:
-        room -= fit.sent(line) + _LINE_END
+        room -= sent(line) + _LINE_END
         if room < 0:
             break
         kept.append(line)

@@ -19,7 +19,7 @@ from atomic_agents.guard.secrets import redact, spelled_out
 from atomic_agents.memory.blocks import CaptureFilter, split_blocks
 from atomic_agents.memory.lifecycle import Captures, Outcome
 from atomic_agents.memory.search import MemoryIndex
-from atomic_agents.runtime import fit, gate, prompt, turn
+from atomic_agents.runtime import gate, prompt, turn
 from atomic_agents.runtime.calling import Calling
 from atomic_agents.runtime.closing import Also, Closing, nothing_else
 from atomic_agents.runtime.fit import Omitted
@@ -28,7 +28,7 @@ from atomic_agents.runtime.hearing import Seen, apart, sound
 from atomic_agents.runtime.past import Heard, Past
 from atomic_agents.runtime.pool import Pool
 from atomic_agents.runtime.purse import Purse
-from atomic_agents.runtime.rendering import Rendered, render_within, too_long
+from atomic_agents.runtime.rendering import Rendered, check_plain, name_unreadable, render_within
 from atomic_agents.runtime.replay import Key
 from atomic_agents.runtime.states import (
     Answered,
@@ -59,7 +59,6 @@ from atomic_agents.vault.persona import Mode
 from atomic_agents.vault.vault import Agent, AgentSettings, Vault
 
 MAX_ITERATIONS = 8
-_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +238,8 @@ class Runner:
 
     def _assemble(self) -> Event:
         if self.plain is not None:
-            return self._assembled_plain(self.plain)
+            check_plain(self.agent, self.settings, self.plain, self.earlier, self.order.work_item)
+            return Assembled(self.plain, (), self.earlier, self.settings.model.max_input_tokens)
         agent = self.agent.name
         self.memory.refresh(agent)
         captures = self._closing.captures if self.order.capture else None
@@ -272,19 +272,6 @@ class Runner:
                 self._closing.captures.recalled(section.text)
         return Assembled(rendered.prompt.parts, specs, self.earlier, rendered.limit)
 
-    def _assembled_plain(self, system: tuple[str, ...]) -> Event:
-        """A question under a system prompt of its own, of which nothing can give way."""
-        limit = self.settings.model.max_input_tokens
-        asked = Message("user", self.order.work_item)
-        needed = fit.request_tokens(Request(system, (*self.earlier, asked)))
-        if needed > limit:
-            parts = {
-                "the prompt": fit.text_tokens(*system),
-                "the work item": fit.message_tokens((*self.earlier, asked)),
-            }
-            raise too_long(self.agent, self.settings, needed, parts)
-        return Assembled(system, (), self.earlier, limit)
-
     def _render(self, tools: Sequence[Tool], room: int) -> prompt.Prompt:
         return prompt.assemble(
             self.vault, self.agent, self.settings, self.memory, now=self.clock(), trigger=self.order.trigger,
@@ -295,27 +282,18 @@ class Runner:
         self._transcript.record(event, self.clock(), **facts)
 
     def _warn_of(self, rendered: Rendered) -> None:
-        found, most = rendered.prompt, self.settings.model.max_input_tokens
-        if found.cut:
-            self.warnings.append(f"left out to keep within {most:,} tokens: {', '.join(found.cut)}")
-        if rendered.warning:
-            self.warnings.append(rendered.warning)
-        self.warnings += found.problems
-        if changed := self.past.changed(found.sections, self.secrets):
+        self.warnings += rendered.warnings(self.settings.model.max_input_tokens)
+        if changed := self.past.changed(rendered.prompt.sections, self.secrets):
             before = self.past.run_ids[-1]
             self.warnings.append(f"changed since {before} began: {changed}; it goes on under the prompt as it is now")
-        problems = self.memory.problems(self.agent.name)
-        self.warnings += [f"{problem.where}: {problem.message}" for problem in problems[:_NAMED]]
-        if len(problems) > _NAMED:
-            more = len(problems) - _NAMED
-            self.warnings.append(f"{more:,} more documents could not be read; atomic-agents doctor names them")
+        self.warnings += name_unreadable(self.memory.problems(self.agent.name))
 
     def _ask(self, request: Request, omitted: Omitted, state: RunState) -> Event:
         model = self._purse.model
         facts: dict[str, object] = {"iteration": state.iterations, "model": model.id, "quote": self._purse.quote}
         if omitted:
             facts["left_out"] = omitted.facts
-            self._warn_of_omitted(omitted)
+            self.warnings += omitted.warnings(self.settings.model.max_input_tokens)
         if state.attempt > 1:
             facts["attempt"] = state.attempt
         elif not self._has_asked:
@@ -347,14 +325,6 @@ class Runner:
             return AskFailed(error, cost, shown=seen.anything, took=time.monotonic() - begun, luck=luck)
         shown.finish()
         return self._answered(replace(found, text=sound(found.text)))
-
-    def _warn_of_omitted(self, omitted: Omitted) -> None:
-        """Say once what gave way to the input limit; the transcript says it request by request."""
-        most = f"to keep within {self.settings.model.max_input_tokens:,} tokens; the transcript says which"
-        if omitted.turns:
-            self.warnings.append(f"earlier turns of the conversation were left out {most}")
-        if replace(omitted, turns=0):
-            self.warnings.append(f"results of earlier calls were cut {most}")
 
     def _hear_again(self, heard: Heard, state: RunState) -> Event:
         """Meet an answer that is recorded: it is shown and remembered, and neither asked for nor paid."""
