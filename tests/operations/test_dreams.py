@@ -15,6 +15,7 @@ from atomic_agents.memory.dream import Dream
 from atomic_agents.operations import dreaming, dreams
 from atomic_agents.operations.dreaming import Dreamt, Wish
 from atomic_agents.operations.workspace import Workspace
+from atomic_agents.runtime.sizes import request_tokens
 from atomic_agents.stores.files import FolderStore
 from atomic_agents.testing.scripted import ScriptedModel
 from atomic_agents.testing.workspaces import NOON, add_agent, run, scripted_workspace
@@ -142,6 +143,95 @@ def test_an_answer_that_is_wrong_twice_ends_the_dream(build: Build) -> None:
     assert isinstance(found.failure, ProviderFailed)
     assert "did not answer as asked, twice: decision 1: there is no user_x.md below" in found.failure.message
     assert (found.dream.status, found.dream.hunks) == ("failed", ())
+
+
+BURN = {"kind": "burn", "file": "user_tea.md", "reason": "why not"}
+UNKNOWN = {**STALE, "file": "user_x.md"}
+JOURNAL = Put("caldwell/journal/2026-11/2026-11-21.md", b"# A day\n\nTea was drunk, as every day.\n")
+PROMOTE = {
+    "kind": "promote", "type": "user", "name": "Tea every day", "description": "d", "body": "Tea is drunk every day.",
+    "confidence": "high", "sources": ["journal/2026-11/2026-11-21.md"], "reason": "again and again",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("second", "kept", "named"),
+    [
+        pytest.param(answer(STALE, BURN), ["stale"], "decision 2: kind is one of", id="wrong-again"),
+        pytest.param(answer(MERGE, STALE), ["merge", "stale"], "", id="mended"),
+        pytest.param(Answer("I cannot."), ["merge"], "decision 2: there is no user_x.md", id="no-json"),
+        pytest.param(answer(BURN), ["merge"], "decision 2: there is no user_x.md", id="nothing-right"),
+        pytest.param(Answer("{", finish="length"), ["merge"], "decision 2: there is no user_x.md", id="cut-short"),
+        pytest.param(ProviderFailed("away"), ["merge"], "decision 2: there is no user_x.md", id="provider-away"),
+    ],
+)
+def test_a_wrong_decision_is_left_out_and_named_and_the_others_are_kept(
+    build: Build, second: Answer | Exception, kept: list[str], named: str
+) -> None:
+    workspace = build([answer(MERGE, UNKNOWN), second])
+
+    found = have(workspace)
+
+    assert [hunk.kind for hunk in found.dream.hunks] == kept
+    assert dreams.find(workspace, "caldwell", None).hunks == found.dream.hunks
+    assert (named == "") == (found.dream.dropped == ())
+    assert any(named in each for each in (*found.dream.dropped, ""))
+    assert all(any(each in warning for warning in found.warnings) for each in found.dream.dropped)
+    assert named in text(workspace, f"dreams/{found.dream.id}/report.md")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [answer(UNKNOWN), answer(UNKNOWN)],
+        [Answer("no"), Answer("no")],
+        [Answer("", finish="refused")],
+        [Answer("{", finish="length")],
+        [Answer(""), Answer("")],
+    ],
+    ids=["wrong", "no-json", "refused", "cut-short", "empty"],
+)
+def test_a_part_that_is_not_answered_keeps_no_other_from_being_asked(build: Build, wrong: list[Answer]) -> None:
+    workspace = build([*wrong, answer(PROMOTE)], JOURNAL)
+
+    found = have(workspace)
+
+    assert [hunk.kind for hunk in found.dream.hunks] == ["promote"]
+    assert (found.failure, found.dream.status) == (None, "completed")
+    assert found.dream.dropped[0].startswith("part 1: ")
+    assert dreams.find(workspace, "caldwell", None).dropped == found.dream.dropped
+
+
+def test_a_provider_that_fails_still_ends_a_dream_with_what_it_has(build: Build) -> None:
+    workspace = build([answer(MERGE), ProviderFailed("away")], JOURNAL)
+
+    found = have(workspace)
+
+    assert found.failure is not None
+    assert (found.failure.message, found.dream.status) == ("away", "failed")
+    assert [hunk.kind for hunk in dreams.find(workspace, "caldwell", None).hunks] == ["merge"]
+
+
+def test_a_wrong_decision_takes_no_note_from_a_right_one(build: Build) -> None:
+    wrong = {**MERGE, "into": "user_x.md"}
+    workspace = build([answer(wrong, MERGE), answer(wrong, MERGE)])
+
+    found = have(workspace)
+
+    assert [hunk.kind for hunk in found.dream.hunks] == ["merge"]
+    assert found.dream.dropped == ("part 1: decision 1: into is none of its files",)
+
+
+def test_every_question_of_a_dream_is_within_the_input_limit(build: Build) -> None:
+    model = ScriptedModel(lambda _: Answer("wrong " * 2_000, (), Usage(1000, 100)))
+    notes = [note(f"N{number}", 'a "quoted" line\n' * (40 * number)) for number in range(1, 14)]
+    workspace = build(model, *notes, JOURNAL)
+
+    have(workspace)
+
+    sizes = [request_tokens(request) for request in model.requests]
+    assert len(sizes) > 4
+    assert max(sizes) <= 12_000
 
 
 def test_notes_are_read_whole_or_not_at_all(build: Build) -> None:

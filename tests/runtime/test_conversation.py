@@ -199,7 +199,7 @@ def test_one_turn_that_is_too_long_by_itself_is_cut_and_not_dropped() -> None:
 
     answer = kitchen.model.requests[1].messages[1].text
     assert answer.startswith("xxx")
-    assert answer.endswith("more bytes of this are left out)")
+    assert answer.endswith("more characters of this are left out)")
     assert len(answer) < 2_000
     assert kitchen.found.turns[0].answer == "x" * 20_000
 

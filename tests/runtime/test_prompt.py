@@ -40,11 +40,13 @@ def assembled(
     vault = Vault(MemoryStore({path: text.encode() for path, text in files.items()}))
     memory = MemoryIndex(vault, ":memory:")
     found = vault.agent(agent)
+    settings = vault.settings(found)
     memory.refresh(agent)
     try:
         return prompt.assemble(
-            vault, found, vault.settings(found), memory, now=NOW, trigger=trigger, tool_names=TOOLS, work_item=work_item
-        )
+            vault, found, settings, memory, now=NOW, trigger=trigger, tool_names=TOOLS,
+            room=settings.model.max_input_tokens - prompt.estimate(work_item),
+        )  # fmt: skip
     finally:
         memory.close()
 
@@ -210,7 +212,7 @@ def test_sections_give_way_in_turn_and_persona_and_tools_never() -> None:
     }  # fmt: skip
     whole = assembled(with_budget(1_000_000, **files))
     cut: list[tuple[str, ...]] = []
-    for most in range(whole.tokens + 10, 0, -500):
+    for most in range(whole.tokens + 500, 0, -500):
         found = assembled(with_budget(most, **files))
         cut.append(found.cut)
         for title in ("IDENTITY.md", "SOUL.md", "USER.md", "conduct", "tools.md", "now"):

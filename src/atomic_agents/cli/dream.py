@@ -119,6 +119,8 @@ def show_command(agent: str, dream_id: str | None, full: bool, as_json: bool, ro
     if as_json:
         render.say_json(_json(found))
         return
+    for each in found.dropped:
+        render.notice(f"left out of the answers: {each}")
     for hunk in found.hunks:
         _say_hunk(found, hunk, full=full)
     _say_dream(found)
@@ -327,4 +329,5 @@ def _json(found: Dream) -> dict[str, object]:
     error = {"failed": found.facts["error"]} if found.facts.get("error") else {}
     return {"id": found.id, "agent": found.agent, "status": found.status, "model": found.facts.get("model"),
             "cost_usd": float(found.cost), "started_at": found.facts.get("started_at"), **states, **error,
+            "dropped": list(found.dropped),
             "hunks": hunks}  # fmt: skip

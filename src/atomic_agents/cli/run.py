@@ -118,8 +118,13 @@ def _show(found: runs.Preview, *, as_json: bool) -> None:
         )
     if earlier:
         render.talk(f"{found.earlier_tokens:>8,} tokens  earlier turns")
+    if found.request.tools:
+        render.talk(f"{found.tool_tokens:>8,} tokens  tools")
     sum_ = "an unknown sum" if found.most is None else render.money(found.most)
     render.talk(f"{found.tokens:>8,} tokens in all; {found.model}; one request can cost at most {sum_}")
+    if found.too_long:
+        render.notice(f"this would be refused: {found.too_long.message}")
+        render.hint(found.too_long.hint)
 
 
 def streams(*, no_stream: bool, as_json: bool) -> bool:

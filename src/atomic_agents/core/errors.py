@@ -18,6 +18,7 @@ AtomicAgentsError
 ├── VaultTooNew                written by a newer package
 ├── SnapshotInvalid            missing, damaged or hostile
 ├── ResumeRefused              a run that cannot be gone on with, and why
+├── InputTooLong               more than max_input_tokens, with nothing left to cut
 ├── BudgetExceeded             a cap would be passed
 ├── ProviderFailed             the model's side said no
 │   ├── CredentialMissing      no key for the model
@@ -206,6 +207,16 @@ class ResumeRefused(AtomicAgentsError):
     """
 
     code = "resume-refused"
+
+
+class InputTooLong(AtomicAgentsError):
+    """The prompt and the work item take more than `max_input_tokens`; nothing was sent.
+
+    Raise `max_input_tokens` in `model.md`, or shorten what the message names; `atomic-agents prompt AGENT` shows the
+    prompt.
+    """
+
+    code = "input-too-long"
 
 
 class BudgetExceeded(AtomicAgentsError):

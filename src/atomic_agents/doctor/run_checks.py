@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from atomic_agents.budget import limits
@@ -10,6 +10,7 @@ from atomic_agents.budget.limits import Spent
 from atomic_agents.core.errors import DocumentUnreadable
 from atomic_agents.doctor.check import Examination, Finding
 from atomic_agents.runtime import prompt
+from atomic_agents.runtime.rendering import ROUNDS_SHARE
 from atomic_agents.vault import layout, log
 from atomic_agents.vault.note import Note
 from atomic_agents.vault.vault import Agent
@@ -102,17 +103,18 @@ def context(examination: Examination, agent: Agent) -> Iterator[Finding]:
 def _fits(examination: Examination, agent: Agent) -> Finding:
     settings = examination.settings(agent)
     memory = _Notes(tuple(examination.notes(agent).values()))
-    rendered = prompt.assemble(
-        examination.vault, agent, settings, memory, now=examination.now, trigger="manual", tool_names=_TOOLS,
-        work_item="",
-    )  # fmt: skip
-    whole = prompt.assemble(
-        examination.vault, agent, replace(settings, model=replace(settings.model, max_input_tokens=1 << 40)), memory,
-        now=examination.now, trigger="manual", tool_names=_TOOLS, work_item="",
-    ) if rendered.cut else rendered  # fmt: skip
+
+    def render(room: int) -> prompt.Prompt:
+        return prompt.assemble(
+            examination.vault, agent, settings, memory, now=examination.now, trigger="manual", tool_names=_TOOLS,
+            room=room,
+        )  # fmt: skip
+
+    most = settings.model.max_input_tokens
+    rendered = render(most - most // ROUNDS_SHARE)
+    whole = render(1 << 40) if rendered.cut else rendered
     tokens = {section.title: section.tokens for section in whole.sections}
     detail = {"tokens": tokens, "cut": list(rendered.cut)}
-    most = settings.model.max_input_tokens
     if rendered.tokens > most:
         largest = max(tokens, key=lambda title: (title not in rendered.cut, tokens[title]))
         message = f"its prompt takes {rendered.tokens:,} tokens at least, and max_input_tokens is {most:,}"

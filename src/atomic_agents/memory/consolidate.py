@@ -127,19 +127,25 @@ class Packed:
     too_long: tuple[str, ...]
 
 
-def pack(groups: Sequence[Sequence[Readable]], room: int, weigh: Callable[[str], int]) -> Packed:
-    """Put groups into batches of at most `room` tokens, a group apart only where it is too long for one."""
+def pack(
+    groups: Sequence[Sequence[Readable]], room: int, weigh: Callable[[str], int], *, most: int = 0
+) -> Packed:  # fmt: skip
+    """Put groups into batches of at most `room` tokens, a group apart only where it is too long for one.
+
+    What takes more than `room` by itself, and not more than `most`, is a batch of its own.
+    """
+    most = max(room, most)
     batches: list[list[Readable]] = []
     too_long: list[str] = []
     left = 0
     for group in groups:
         sized = [(each, weigh(each.shown) + 1) for each in group]
-        too_long += [each.file for each, size in sized if size > room]
-        fitting = [(each, size) for each, size in sized if size <= room]
+        too_long += [each.file for each, size in sized if size > most]
+        fitting = [(each, size) for each, size in sized if size <= most]
         if sum(size for _, size in fitting) > left:
             batches, left = [*batches, []], room
         for each, size in fitting:
-            if size > left:
+            if size > left and batches[-1]:
                 batches, left = [*batches, []], room
             batches[-1].append(each)
             left -= size
@@ -173,7 +179,7 @@ def grouped(memos: Sequence[Memo]) -> list[list[Memo]]:
 
 @dataclass
 class Understanding:
-    """Reads answers about one batch; `wrong` collects every way in which one is not what was asked for."""
+    """Reads an answer about one batch: `found` are its decisions as hunks, `wrong` says what is wrong with others."""
 
     memos: Mapping[str, Held]
     days: frozenset[str]
@@ -181,22 +187,23 @@ class Understanding:
     taken: frozenset[str]
     """The files of all notes there are, and of those that earlier hunks make."""
     wrong: list[str] = field(default_factory=list)
+    found: list[Hunk] = field(default_factory=list)
 
     def hunks(self, answer: Mapping[str, object], first: int) -> list[Hunk]:
-        """The decisions as hunks numbered from `first`; in what is wrong, the caller looks first."""
+        """The decisions that are as they were asked for, as hunks numbered from `first`."""
         decisions = answer.get("decisions")
         if not isinstance(decisions, list):
             self.wrong.append('there is no list "decisions" in it')
             return []
-        found: list[Hunk] = []
         used: set[str] = set()
         for number, decision in enumerate(decisions, 1):
             wrong = list(self._wrong(decision, used))
             self.wrong += [f"decision {number}: {each}" for each in wrong]
             if not wrong:
-                taken = {piece.file for hunk in found for piece in hunk.pieces}
-                found.append(self._hunk(cast("dict[str, object]", decision), first + len(found), taken))
-        return found
+                used.update(_files(decision))
+                taken = {piece.file for hunk in self.found for piece in hunk.pieces}
+                self.found.append(self._hunk(cast("dict[str, object]", decision), first + len(self.found), taken))
+        return self.found
 
     def _wrong(self, decision: object, used: set[str]) -> Iterator[str]:
         kinds = ("promote",) if self.days else ("merge", "stale", "contradiction")
@@ -215,7 +222,6 @@ class Understanding:
         known = self.days if decision["kind"] == "promote" else self.memos.keys()
         yield from (f"there is no {file} below" for file in files if file not in known)
         yield from (f"{file} stands in another decision too" for file in files if file in used and not self.days)
-        used.update(files)
         for key in ("into", "keep"):
             if decision.get(key) is not None and decision[key] not in files:
                 yield f"{key} is none of its files"

@@ -74,6 +74,11 @@ class Dream:
             return Decimal(0)
         return found if found.is_finite() else Decimal(0)
 
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """What of the answers was left out because it was not as it was asked for, in words."""
+        return note.texts(self.facts.get("dropped"))
+
     def count(self, state: State) -> int:
         """How many hunks are in a state."""
         return sum(hunk.state == state for hunk in self.hunks)
@@ -131,6 +136,7 @@ def written(dream: Dream) -> Dream:
 def report(dream: Dream) -> str:
     """The dream for people: every hunk with its reason, its state and its diff."""
     lines = [f"# Dream {dream.id}", "", f"Status: {dream.status}, {len(dream.hunks):,} hunks", ""]
+    lines += ["Left out of the answers:", "", *(f"- {each}" for each in dream.dropped), ""] if dream.dropped else []
     for hunk in dream.hunks:
         state = "" if hunk.state == "open" else f" ({hunk.state})"
         lines += [f"## {title(hunk)}{state}", "", hunk.reason, ""]

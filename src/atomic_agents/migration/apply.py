@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from atomic_agents.core.change import Append, ChangeSet, Delete
-from atomic_agents.core.errors import AtomicAgentsError, Conflict, MigrationFailed
+from atomic_agents.core.errors import AtomicAgentsError, Conflict, MigrationFailed, StorageFailed
 from atomic_agents.core.spool import Rows, size
 from atomic_agents.core.store import Store
 from atomic_agents.migration import history, report, snapshot
@@ -93,8 +93,8 @@ def _put_back(
     try:
         back = Rows([*rows, line], lambda row: undo.changes[row] if isinstance(row, int) else row)
         store.apply(ChangeSet(undo.reason, back))
-    except Conflict as conflict:
-        message = f"{error.message}; the vault was not put back: {conflict.message}"
+    except (Conflict, StorageFailed) as worse:
+        message = f"{error.message}; the vault was not put back: {worse.message}"
         return MigrationFailed(message, hint=f"python -m atomic_agents.migrate --rollback {name}")
     return MigrationFailed(f"the vault was put back: {error.message}", hint=error.hint)
 

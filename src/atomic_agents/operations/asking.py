@@ -9,13 +9,14 @@ from typing import Generic, TypeVar
 
 from atomic_agents.core.change import Change
 from atomic_agents.core.ending import Ending
-from atomic_agents.core.errors import AtomicAgentsError, ProviderFailed
+from atomic_agents.core.errors import AnswerIncomplete, AtomicAgentsError, ProviderFailed
 from atomic_agents.core.model import Message, Request
 from atomic_agents.core.values import Usd
 from atomic_agents.operations import runs
 from atomic_agents.operations.runs import Bench
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime.runner import Order, Result
+from atomic_agents.runtime.sizes import BYTES_A_TOKEN, cut, request_tokens, text_tokens
 from atomic_agents.runtime.states import RunState
 from atomic_agents.vault.settings import ModelSettings
 
@@ -25,7 +26,11 @@ _AGAIN = """{head}, asked again: that is not what was asked for:
 {wrong}
 Send the whole answer again, mended: one JSON object and nothing else."""
 _MOST_WRONG = 20
-_AGAIN_TOKENS = 1_500  # what is said about a wrong answer
+_WRONG_TOKENS = 1_200
+AGAIN_TOKENS = _WRONG_TOKENS + 300
+"""What is said about a wrong answer takes at most so many tokens."""
+
+_LEAST_AGAIN = 100  # tokens
 
 
 class Misunderstood(Exception):
@@ -33,12 +38,30 @@ class Misunderstood(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Understood(Generic[Found]):
+    """What of an answer is as it was asked for; `wrong` says of each other part what is wrong with it.
+
+    `empty` says that nothing of it is, though something was answered.
+    """
+
+    value: Found
+    wrong: tuple[str, ...] = ()
+    empty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Asked(Generic[Found]):
-    """What became of a question: the value, or the failure that kept it from coming, and the runs that it took."""
+    """Result of a question: the value, or the failure that kept it from coming, and the runs that it took.
+
+    `dropped` says what of the answer was left out because it is not as it was asked for. `unanswered` says that the
+    failure is this answer's alone, so that other questions can still be asked.
+    """
 
     value: Found | None
     runs: tuple[Result, ...]
     failure: AtomicAgentsError | None = None
+    dropped: tuple[str, ...] = ()
+    unanswered: bool = False
 
     @property
     def cost(self) -> Usd:
@@ -72,34 +95,58 @@ def most(
     return None if once is None or twice is None else once + twice
 
 
+def room(settings: ModelSettings, system: tuple[str, ...], head: str) -> int:
+    """Tokens that a question can take below `head`; with AGAIN_TOKENS less, a wrong answer can go back in full."""
+    return settings.max_input_tokens - request_tokens(Request(system, (Message("user", head),)))
+
+
 def ask(
-    bench: Bench, order: Order, system: tuple[str, ...], *, understand: Callable[[str, int], Found],
+    bench: Bench, order: Order, system: tuple[str, ...], *, understand: Callable[[str], Understood[Found]],
     keep: Callable[[Found, RunState, Mapping[str, object]], Sequence[Change]],
 ) -> Asked[Found]:  # fmt: skip
     """Ask for what `understand` accepts; `keep` says what the vault gets of it, in the change set that ends its run.
 
-    `understand` is given the answer and the number of the attempt, and raises Misunderstood where it is wrong; the
-    first one is sent back with the reasons.
+    `understand` raises Misunderstood where nothing of an answer can be used. The first answer with anything wrong in it
+    is sent back with the reasons, where they fit into the input limit; of the second, or else of the first, what is
+    right is kept and the rest is named.
     """
     question, earlier = order.work_item, tuple[Message, ...]()
     results: list[Result] = []
     listening = _Listening(understand, keep)
-    for attempt in (1, 2):
-        listening.attempt = attempt
+    room_again = _room_again(bench.settings.model, system, question)
+    for last in (False, True) if room_again >= _LEAST_AGAIN else (True,):
+        listening.last = last
         left = None if order.max_cost is None else max(order.max_cost - _cost(results), Decimal(0))
         again = replace(order, work_item=question, max_cost=left)
         result = runs.ask(bench, again, system, earlier=earlier, also=listening.changes)
         results.append(result)
-        if result.failure is not None or listening.found is not None:
-            return Asked(listening.found, tuple(results), result.failure)
-        earlier = (Message("user", order.work_item), Message("assistant", result.text or "(nothing)"))
-        head = order.work_item.partition("\n")[0]
-        question = _AGAIN.format(head=head, wrong="\n".join(f"- {each}" for each in listening.wrong[:_MOST_WRONG]))
+        found = listening.kept
+        if result.failure is not None or found is not None:
+            alone = isinstance(result.failure, AnswerIncomplete)
+            dropped = found.wrong if found else ()
+            return Asked(found.value if found else None, tuple(results), result.failure, dropped, alone)
+        wrong = "\n".join(f"- {each}" for each in listening.wrong[:_MOST_WRONG])
+        wrong = cut(wrong, min(room_again, _WRONG_TOKENS) * BYTES_A_TOKEN)
+        answer = cut(result.text or "(nothing)", max(room_again - text_tokens(wrong), 1) * BYTES_A_TOKEN)
+        earlier = (Message("user", order.work_item), Message("assistant", answer))
+        question = _AGAIN.format(head=_head(order.work_item), wrong=wrong)
+    times = "twice" if len(results) > 1 else "and there was no room to ask again"
     failure = ProviderFailed(
-        f"{results[-1].model} did not answer as asked, twice: {listening.wrong[0]}",
+        f"{results[-1].model} did not answer as asked, {times}: {listening.wrong[0]}",
         hint=f"name another model: --model ID\natomic-agents runs show {results[-1].run_id}",
     )
-    return Asked(None, tuple(results), failure)
+    return Asked(None, tuple(results), failure, listening.wrong, unanswered=True)
+
+
+def _room_again(settings: ModelSettings, system: tuple[str, ...], question: str) -> int:
+    """Tokens that are left for a wrong answer and what is wrong with it when the question is asked again."""
+    again = _AGAIN.format(head=_head(question), wrong="")
+    messages = (Message("user", question), Message("assistant", ""), Message("user", again))
+    return settings.max_input_tokens - request_tokens(Request(system, messages))
+
+
+def _head(question: str) -> str:
+    return question.partition("\n")[0]
 
 
 def once(on_notice: Callable[[str], None]) -> Callable[[str], None]:
@@ -133,28 +180,44 @@ def as_object(text: str) -> Mapping[str, object]:
 
 @dataclass
 class _Listening(Generic[Found]):
-    """Understands the answer as its run ends, so that what comes of it is written with the run's log line."""
+    """Understands the answer as its run ends, so that what comes of it is written with the run's log line.
 
-    understand: Callable[[str, int], Found]
+    `kept` is what of it is; `wrong` what is wrong with the newest answer.
+    """
+
+    understand: Callable[[str], Understood[Found]]
     keep: Callable[[Found, RunState, Mapping[str, object]], Sequence[Change]]
-    attempt: int = 1
-    found: Found | None = None
-    wrong: tuple[str, ...] = ("it is empty",)
+    last: bool = False
+    kept: Understood[Found] | None = None
+    wrong: tuple[str, ...] = ()
+    _first: Understood[Found] | None = None
 
     def changes(self, state: RunState, record: Mapping[str, object]) -> Sequence[Change]:
-        """What the vault gets of the answer; nothing where it is wrong."""
+        """What the vault gets of the answer, or of the one before it where this one is no better."""
+        found = self._understood(state)
+        usable = found is not None and not found.empty
+        if self.last:
+            self.kept = found if usable else self._first
+        elif found is not None and not found.wrong:
+            self.kept = found
+        else:
+            self._first = found if usable else None
+        return self.keep(self.kept.value, state, record) if self.kept else ()
+
+    def _understood(self, state: RunState) -> Understood[Found] | None:
         if state.ending is not Ending.OK:
-            return ()
+            return None
         try:
-            self.found = self.understand(state.text, self.attempt)
+            found = self.understand(state.text)
         except Misunderstood as error:
-            self.found, self.wrong = None, tuple(map(str, error.args))
-            return ()
-        return self.keep(self.found, state, record)
+            self.wrong = tuple(map(str, error.args))
+            return None
+        self.wrong = found.wrong
+        return found
 
 
 def _back(settings: ModelSettings) -> int:
-    return settings.max_output_tokens + _AGAIN_TOKENS
+    return settings.max_output_tokens + AGAIN_TOKENS
 
 
 def _cost(results: Sequence[Result]) -> Usd:

@@ -12,15 +12,17 @@ from atomic_agents.core.model import Usage
 from atomic_agents.core.values import Problem, Usd
 from atomic_agents.memory import consolidate, dream
 from atomic_agents.memory.consolidate import Day, Memo, Understanding
-from atomic_agents.memory.dream import Dream, Hunk
+from atomic_agents.memory.dream import Dream
 from atomic_agents.memory.fence import fence
 from atomic_agents.memory.revise import Held
 from atomic_agents.operations import asking, runs
+from atomic_agents.operations.asking import Understood
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime.prompt import estimate
 from atomic_agents.runtime.runner import Order, Result
+from atomic_agents.runtime.sizes import text_tokens
 from atomic_agents.runtime.states import RunState
-from atomic_agents.vault import log
+from atomic_agents.vault import layout, log
 from atomic_agents.vault.settings import ModelSettings
 from atomic_agents.vault.vault import problem_of
 
@@ -121,23 +123,30 @@ def have(
     left = (planned.most or None) if wish.max_cost is None else wish.max_cost  # a model that is free needs no cap
     dreamt, heard = _begun(planned, wish, workspace.clock()), asking.once(on_notice)
     results: list[Result] = []
-    failure: AtomicAgentsError | None = None
+    failures: list[AtomicAgentsError] = []
+    answered = False
     for number, question in enumerate(planned.questions, 1):
         progress("dreaming", number - 1, len(planned.questions))
-        writing = _Writing(planned, question, dreamt, workspace.clock().date())
+        writing = _Writing(planned, question, number, dreamt, workspace.clock().date())
         text = f"{dreamt.id}, part {number} of {len(planned.questions)}\n\n{question.text}"
         order = Order(text, TRIGGER, wish.critical, capture=False, max_cost=left)
         with runs.bench_of(workspace, name, model_id=model_id, on_notice=heard) as bench:
             asked = asking.ask(bench, order, question.system, understand=writing.understand, keep=writing.keep)
-        dreamt = _with_costs(writing.kept if asked.value is not None else dreamt, writing.before, asked.runs)
+        dreamt = _with_costs(writing.written(workspace), writing.before, asked.runs)
+        if asked.value is None:
+            dreamt = _dropping(dreamt, number, asked.dropped or ((asked.failure.message,) if asked.failure else ()))
         results += asked.runs
+        answered = answered or asked.value is not None
         left = None if left is None else max(left - asked.cost, Decimal(0))
-        failure = asked.failure
-        if failure is not None:
+        failures += [asked.failure] if asked.failure else []
+        if asked.failure is not None and not asked.unanswered:
+            answered = False
             break
-    warnings = tuple(dict.fromkeys(warning for result in results for warning in result.warnings))
-    ended = _ended(workspace, dreamt, failure, asked=bool(results))
-    return Dreamt(ended, tuple(result.run_id for result in results), failure, warnings)
+    warnings = [warning for result in results for warning in result.warnings]
+    warnings += [f"left out of the answers: {each}" for each in dreamt.dropped]
+    failure = failures[-1] if failures and not answered else None
+    ended, failure = _ended(workspace, dreamt, failure, asked=bool(results))
+    return Dreamt(ended, tuple(result.run_id for result in results), failure, tuple(dict.fromkeys(warnings)))
 
 
 @dataclass
@@ -146,28 +155,40 @@ class _Writing:
 
     plan: Plan
     question: Question
+    number: int
     before: Dream
     today: datetime.date
 
     def __post_init__(self) -> None:
         self.kept = self.before
+        self._wrong: tuple[str, ...] = ()
 
-    def understand(self, text: str, _attempt: int) -> list[Hunk]:
-        """The hunks in an answer."""
+    def understand(self, text: str) -> Understood[Understanding]:
+        """The hunks in an answer, and what is wrong with its other decisions."""
         made = {piece.file for hunk in self.before.hunks for piece in hunk.pieces}
         files, days = self.question.files, frozenset(self.question.files if self.question.is_journal else ())
         held = {file: self.plan.held[file] for file in files if file in self.plan.held and not days}
         reading = Understanding(held, days, self.today, frozenset(self.plan.held) | made)
-        hunks = reading.hunks(asking.as_object(text), len(self.before.hunks) + 1)
-        if reading.wrong:
-            raise asking.Misunderstood(*reading.wrong)
-        return hunks
+        reading.hunks(asking.as_object(text), len(self.before.hunks) + 1)
+        return Understood(reading, tuple(reading.wrong), empty=bool(reading.wrong) and not reading.found)
 
-    def keep(self, hunks: list[Hunk], state: RunState, _record: Mapping[str, object]) -> Sequence[Change]:
+    def keep(self, reading: Understanding, state: RunState, _record: Mapping[str, object]) -> Sequence[Change]:
         """The dream with them, and with what this question has cost."""
-        kept = self.before.having([*self.before.hunks, *hunks], **_costs(self.before, state.usage, state.cost))
+        before = _dropping(self.before, self.number, reading.wrong)
+        kept = before.having([*before.hunks, *reading.found], **_costs(before, state.usage, state.cost))
         self.kept = dream.written(kept)
         return dream.changes(kept)
+
+    def written(self, workspace: Workspace) -> Dream:
+        """The dream as the vault has it: with this answer where the change set that brings it was applied."""
+        blob = workspace.store.read(layout.dream(self.before.agent, self.before.id, dream.MANIFEST))
+        return self.kept if blob is not None and blob.revision == self.kept.revision else self.before
+
+
+def _dropping(found: Dream, number: int, wrong: Sequence[str]) -> Dream:
+    """The dream which also says what of a part's answer was left out."""
+    dropped = [*found.dropped, *(f"part {number}: {each}" for each in wrong)]
+    return found.having(found.hunks, dropped=dropped) if wrong else found
 
 
 def _days(workspace: Workspace, agent: str, today: datetime.date, back: int) -> tuple[list[Day], list[Problem]]:
@@ -192,18 +213,20 @@ def _questions(
     """The batches, and the files of what is too long to be read whole."""
     told = f"Today is {today}."
     told += f"\n\nThe operator adds: {wish.instructions}" if wish.instructions.strip() else ""
-    room = settings.max_input_tokens - estimate(consolidate.NOTES) - estimate(told)
-    notes = consolidate.pack(consolidate.grouped([Memo(each) for each in held]), max(room, _LEAST_ROOM), estimate)
+    most = max(asking.room(settings, (consolidate.NOTES, told), _HEAD), _LEAST_ROOM)
+    room = max(most - asking.AGAIN_TOKENS, _LEAST_ROOM)
+    notes = consolidate.pack(consolidate.grouped([Memo(each) for each in held]), room, text_tokens, most=most)
     hooks = _hooks(held, room // _HOOKS_SHARE)
-    journal = consolidate.pack([[day] for day in days], max(room - estimate(hooks), _LEAST_ROOM), estimate)
+    rest = max(room - text_tokens(hooks), _LEAST_ROOM)
+    journal = consolidate.pack([[day] for day in days], rest, text_tokens)
     found: list[Question] = []
     for system, packed, before in ((consolidate.NOTES, notes, ""), (consolidate.JOURNAL, journal, hooks)):
         for batch in packed.batches:
             parts = (system, told)
             text = "\n\n".join(filter(None, [before, *(each.shown for each in batch)]))
-            most = asking.most(workspace, model, settings, parts, f"{_HEAD}{text}")
+            cost = asking.most(workspace, model, settings, parts, f"{_HEAD}{text}")
             files = tuple(each.file for each in batch)
-            found.append(Question(parts, text, files, system is consolidate.JOURNAL, most))
+            found.append(Question(parts, text, files, system is consolidate.JOURNAL, cost))
     return tuple(found), (*notes.too_long, *journal.too_long)
 
 
@@ -212,7 +235,7 @@ def _hooks(held: Sequence[Held], room: int) -> str:
     lines = ["The notes there are:"]
     for each in held:
         lines.append(f"- {each.file}: {' '.join(each.note.description.split())}")
-        if estimate("\n".join(lines)) > room:
+        if text_tokens("\n".join(lines)) > room:
             return "\n".join([*lines[:-1], "- (and others)"])
     return fence("memory/INDEX.md", "\n".join(lines))
 
@@ -245,11 +268,19 @@ def _costs(before: Dream, used: Usage, cost: Usd) -> dict[str, object]:
     return {**facts, "total_cost_usd": float(before.cost + cost)}
 
 
-def _ended(workspace: Workspace, found: Dream, failure: AtomicAgentsError | None, *, asked: bool) -> Dream:
-    """The dream as it ends; one that asked nothing, or failed for nothing, leaves nothing."""
+def _ended(
+    workspace: Workspace, found: Dream, failure: AtomicAgentsError | None, *, asked: bool
+) -> tuple[Dream, AtomicAgentsError | None]:  # fmt: skip
+    """The dream as it ends, and its first failure; one that asked nothing, or failed for nothing, leaves nothing.
+
+    Where its end cannot be written, an earlier failure is the cause, and stays what is told.
+    """
     status = "completed" if failure is None else "failed"
     error = None if failure is None else f"{failure.code}: {failure.message}"
     ended = found.having(found.hunks, status=status, ended_at=workspace.clock().isoformat(), error=error)
     if found.hunks or found.cost or (asked and failure is None):
-        workspace.store.apply(ChangeSet(f"end {found.id}", dream.changes(ended)))
-    return dream.written(ended)
+        try:
+            workspace.store.apply(ChangeSet(f"end {found.id}", dream.changes(ended)))
+        except AtomicAgentsError as worse:
+            return found, failure or worse
+    return dream.written(ended), failure

@@ -1,6 +1,6 @@
 """Run an agent, or show what a run would send."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -22,10 +22,13 @@ from atomic_agents.operations.replays import replayed
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime import gate, prompt, replay, transcript
 from atomic_agents.runtime.closing import Also, nothing_else
+from atomic_agents.runtime.fit import fit
 from atomic_agents.runtime.past import Past
 from atomic_agents.runtime.prompt import Prompt
 from atomic_agents.runtime.purse import most_tokens
+from atomic_agents.runtime.rendering import render_within
 from atomic_agents.runtime.runner import Order, Result, Runner
+from atomic_agents.runtime.sizes import request_tokens, tool_tokens
 from atomic_agents.tools import edits, hands, notes
 from atomic_agents.tools.builtin import builtin
 from atomic_agents.tools.edits import Record
@@ -47,17 +50,26 @@ LOCK_WAIT = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a run would send: the first request in sections, and the most that it can cost (None: unknown)."""
+    """What a run would send: the first request in sections, and the most that it can cost (None: unknown).
+
+    `too_long` is the error with which the run would refuse to send it, None where it would not.
+    """
 
     prompt: Prompt
     request: Request
     model: str
     most: Usd | None
+    too_long: AtomicAgentsError | None = None
 
     @property
     def tokens(self) -> int:
-        """About how many tokens the whole request takes, the definitions of tools left out."""
-        return self.prompt.tokens + sum(prompt.estimate(message.text) for message in self.request.messages)
+        """About how many tokens the whole request takes, as max_input_tokens counts them."""
+        return request_tokens(self.request)
+
+    @property
+    def tool_tokens(self) -> int:
+        """About how many of them the definitions of tools take."""
+        return tool_tokens(self.request.tools)
 
     @property
     def earlier_tokens(self) -> int:
@@ -172,6 +184,7 @@ def make_bench(
 def _runner(
     bench: Bench, order: Order, on_text: Callable[[str], None], *, earlier: tuple[Message, ...] = (),
     plain: tuple[str, ...] | None = None, also: Also = nothing_else, past: Past | None = None, run_id: str = "",
+    notices: Sequence[str] = (),
 ) -> Runner:  # fmt: skip
     workspace, agent, settings = bench.workspace, bench.agent, bench.settings
 
@@ -213,6 +226,7 @@ def _runner(
         raised=bench.raised,
         past=past or Past(),
         judge=judge,
+        warnings=list(notices),
     )
 
 
@@ -233,15 +247,16 @@ def go_on(
         secrets=bench.workspace.secrets, without=past.run_ids,
     )  # fmt: skip
     left = None if order.max_cost is None else max(order.max_cost - talk.cost, Decimal(0))
-    order = replace(order, max_cost=left, conversation=talk.id)
+    order = replace(order, work_item=talk.asked or order.work_item, max_cost=left, conversation=talk.id)
     runner = _runner(
         bench, order, talk.hear(on_text), earlier=talk.before.messages, also=talk.changes, past=past, run_id=run_id,
+        notices=talk.notices,
     )  # fmt: skip
     result = runner.run()
     undo, stays = runner.undo
     kept = talk.own_changes(undo)
     talk.can_undo(edits.undo_run(bench.workspace.store, result.agent, result.run_id, kept), stays)
-    return replace(result, warnings=(*talk.notices, *result.warnings))
+    return result
 
 
 def _unheard(_text: str) -> None:
@@ -270,15 +285,21 @@ def preview(
         talk.open(workspace.vault, agent.name, settings.model, asked=order.work_item, now=now, ask=None)
     earlier = talk.before.messages if talk else ()
     found_tools = tools(workspace, agent, settings, capture=order.capture)
-    found = prompt.assemble(
-        workspace.vault, agent, settings, workspace.memory, now=now, trigger=order.trigger,
-        tool_names=tuple(tool.spec.name for tool in found_tools), work_item=prompt.said(earlier, order.work_item),
-    )  # fmt: skip
-    messages = (*earlier, Message("user", order.work_item))
     specs = tuple(tool.spec for tool in found_tools)
-    request = Request(found.parts, messages, specs, settings.model.max_output_tokens, settings.model.temperature)
-    found_most = most(workspace, model, request)
-    return Preview(found, request, model, found_most)
+
+    def render(room: int) -> Prompt:
+        return prompt.assemble(
+            workspace.vault, agent, settings, workspace.memory, now=now, trigger=order.trigger,
+            tool_names=tuple(spec.name for spec in specs), room=room,
+        )  # fmt: skip
+
+    found = render_within(agent, settings, render, earlier=earlier, work_item=order.work_item, tools=specs)
+    messages = (*earlier, Message("user", order.work_item))
+    asked = Request(
+        found.prompt.parts, messages, specs, settings.model.max_output_tokens, settings.model.temperature
+    )  # fmt: skip
+    request = fit(asked, found.limit, earlier=len(earlier)).request
+    return Preview(found.prompt, request, model, most(workspace, model, request), found.too_long)
 
 
 def tools(

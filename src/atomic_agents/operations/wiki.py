@@ -14,6 +14,7 @@ from atomic_agents.memory import distill, extract, wiki
 from atomic_agents.memory.distill import Draft, Reading, Written
 from atomic_agents.memory.wiki import Page, Source
 from atomic_agents.operations import asking, runs
+from atomic_agents.operations.asking import Understood
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime.prompt import estimate
 from atomic_agents.runtime.runner import Order
@@ -188,6 +189,7 @@ def distil(
     planned = plan(workspace, name, wanted, model_id=model_id)
     left = (planned.most or None) if max_cost is None else max_cost  # a model that is free needs no cap
     done, heard = Distilled(), asking.once(on_notice)
+    answered = False
     for number, part in enumerate(planned.parts, 1):
         progress("distilling", number - 1, len(planned.parts))
         writing = _Writing(workspace, planned.agent, part.source)
@@ -199,36 +201,43 @@ def distil(
         done.warnings += [warning for result in asked.runs for warning in result.warnings]
         done.cost += asked.cost
         left = None if left is None else max(left - asked.cost, Decimal(0))
-        done.failure = asked.failure
-        if asked.failure is not None:
-            break
-        done.pages += [(part.source.path, page.file, page.revised) for page in writing.written]
-        done.refused += writing.refused
+        if writing.is_written:
+            done.pages += [(part.source.path, page.file, page.revised) for page in writing.written]
+        done.refused += asked.dropped
+        answered = answered or asked.value is not None
+        done.failure = asked.failure or done.failure
+        if asked.failure is not None and not asked.unanswered:
+            return done
+        done.refused += [f"{head}: {asked.failure.message}"] if asked.failure and not asked.dropped else []
+    done.failure = None if answered else done.failure
     return done
 
 
 @dataclass
 class _Writing:
-    """Makes pages of one answer; a wrong one goes back first, and the second time only what holds is kept."""
+    """Makes pages of one answer and writes them with its run's log line."""
 
     workspace: Workspace
     agent: str
     source: Source
     written: list[Written] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
 
-    def understand(self, text: str, attempt: int) -> list[Draft]:
-        """The pages in an answer."""
+    @property
+    def is_written(self) -> bool:
+        """Whether the vault has the pages: the change set that brings them was applied."""
+        puts = [change for page in self.written for change in page.changes if isinstance(change, Put)]
+        blobs = [self.workspace.store.read(change.path) for change in puts]
+        return all(blob is not None and blob.data == put.data for blob, put in zip(blobs, puts, strict=True))
+
+    def understand(self, text: str) -> Understood[list[Draft]]:
+        """The pages in an answer, and what is wrong with the others."""
         vault, agent = self.workspace.vault, self.agent
         naming = (page for page in wiki.pages(vault, agent) if self.source.path in page.sources)
         others = {path for page in naming for path in page.sources} - {self.source.path}
         also = [found for path in sorted(others) if (found := wiki.source(vault, agent, path))]
         reading = Reading(self.source, also, secrets=self.workspace.secrets)
         drafts = reading.drafts(asking.as_object(text))
-        if reading.wrong and (attempt == 1 or not drafts):
-            raise asking.Misunderstood(*reading.wrong)
-        self.refused = reading.wrong
-        return drafts
+        return Understood(drafts, tuple(reading.wrong), empty=bool(reading.wrong) and not drafts)
 
     def keep(self, drafts: list[Draft], _state: RunState, _record: Mapping[str, object]) -> Sequence[Change]:
         """The pages and the index as they are to be."""
@@ -311,8 +320,9 @@ def _is_due(source: Source, pages: Sequence[Page]) -> bool:
 def _parts(
     workspace: Workspace, settings: ModelSettings, model: str, source: Source, before: Sequence[Page]
 ) -> Iterator[Part]:  # fmt: skip
-    room = settings.max_input_tokens - estimate(distill.SYSTEM) - estimate(distill.question("", source.path, before))
+    head = f"{source.path}, part 1000 of 1000\n\n"
+    room = asking.room(settings, (distill.SYSTEM,), head + distill.question("", source.path, before))
+    room -= asking.AGAIN_TOKENS
     for text in distill.parts(source.text, max(room, _LEAST_ROOM) * _BYTES_A_TOKEN):
         asked = distill.question(text, source.path, before)
-        head = f"{source.path}, part 1000 of 1000\n\n"
         yield Part(source, asked, asking.most(workspace, model, settings, (distill.SYSTEM,), head + asked))

@@ -17,6 +17,7 @@ from atomic_agents.runtime.past import Heard
 from atomic_agents.runtime.states import Called, Suspended
 from atomic_agents.runtime.transcript import Transcript
 from atomic_agents.tools.builtin import READS_MEMORY, REMEMBER
+from atomic_agents.tools.pages import Cut
 from atomic_agents.tools.results import Results
 from atomic_agents.tools.tool import Tool, ToolResult, answers
 from atomic_agents.vault.call_limits import CallLimits
@@ -44,7 +45,7 @@ class Calling:
     gate: Gate | None = None
     made: list[dict[str, object]] = field(default_factory=list)
     results: Results = field(default_factory=Results)
-    """The long results, for the tool that reads on in them."""
+    """Every result, for the tool that reads on in them."""
     limits: CallLimits = field(default_factory=CallLimits)
 
     @property
@@ -59,7 +60,7 @@ class Calling:
         `heard` is the answer where an earlier run has had it already. Where the run is stopped meanwhile, what has no
         answer yet is told so in the transcript.
         """
-        results = [self._told(result) for result in heard.results] if heard else []
+        results = [self._told_again(result) for result in heard.results] if heard else []
         if heard and heard.unsure:
             results.append(self._called(heard.unsure))
             self._settle(heard.requests.get(len(heard.results)), heard.unsure)
@@ -116,7 +117,7 @@ class Calling:
             words = (
                 f"one answer may make {self.limits.answer:,} calls (max_calls_at_once in tools.md); make the rest later"
             )
-        elif self.results.before + len(self.made) + ready >= self.limits.run:
+        elif len(self.results) + ready >= self.limits.run:
             words = f"a run may make {self.limits.run:,} calls (max_calls in tools.md); answer with what you have"
         else:
             return None
@@ -126,12 +127,11 @@ class Calling:
 
     def _made(self, ready: Sequence[Go]) -> Iterator[tuple[ToolResult, Mapping[str, object]]]:
         for go, found in zip(ready, answers(self.tools, [go.call for go in ready]), strict=True):
-            result, tool = found, self._tool(go.call)
+            tool, text = self._tool(go.call), found.text.whole if isinstance(found.text, Cut) else found.text
             if tool is not None and tool.origin != "builtin":  # it may have been given secrets; the model is not
-                result = replace(result, text=redact(result.text, self.transcript.secrets))
-            told = replace(result, text=f"{go.told}{self.results.told(result.text)}")
-            yield told, go.facts
-            self._settle(go.request, result)
+                text = redact(text, self.transcript.secrets)
+            yield replace(found, text=f"{go.told}{text}"), go.facts
+            self._settle(go.request, replace(found, text=text))
 
     def _settle(self, request: Approval | None, result: ToolResult) -> None:
         if request and self.gate:
@@ -156,6 +156,7 @@ class Calling:
         return next((tool for tool in self.tools if tool.spec.name == call.name), None)
 
     def _called(self, result: ToolResult, **more: object) -> Message:
+        result = replace(result, text=self.results.keep(result.text))
         facts: dict[str, object] = {"tool_name": result.call.name, "tool_use_id": result.call.id}
         tool = self._tool(result.call)
         if tool is not None and tool.origin != "builtin":
@@ -164,6 +165,10 @@ class Calling:
         self.made.append(facts | said | ({"error": result.text} if result.failed else {}))
         self.transcript.record("called", self.clock(), **facts, failed=result.failed, text=result.text, **more)
         return self._told(result)
+
+    def _told_again(self, result: ToolResult) -> Message:
+        """A result that a run before was told."""
+        return self._told(replace(result, text=self.results.keep_again(result.text)))
 
     def _told(self, result: ToolResult) -> Message:
         """A result as the model meets it."""

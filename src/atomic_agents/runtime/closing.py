@@ -48,6 +48,8 @@ class Closing:
     key: replay.Key | None = None
     journals: bool = True
     also: Also = nothing_else
+    warnings: Sequence[str] = ()
+    """What the operator hears of the run, which the log line has too."""
     used: set[str] = field(default_factory=set)
     """The documents that the model was shown something of when it asked its memory."""
     closed: bool = False
@@ -80,7 +82,11 @@ class Closing:
                 "error": f"{code}: {error}",
                 "captures": None,
             }
-            if self._close(lambda: ((), self._record(state, tool_calls, latency_ms) | failed)):
+            try:
+                happened_before = not self._close(lambda: ((), self._record(state, tool_calls, latency_ms) | failed))
+            except Exception:  # noqa: BLE001 - what kept the whole from being written is the cause
+                happened_before = False
+            if not happened_before:
                 raise
 
     def remember_late(self, captures: Iterable[object]) -> None:
@@ -155,6 +161,7 @@ class Closing:
             "tool_iterations": state.iterations if state.iterations > 1 else None,
             "captures": written or None,
             "cost_estimated_via_fallback": self.purse.estimated or None,
+            "warnings": list(dict.fromkeys(self.warnings)) or None,
             "skip_reason": state.reason if state.ending is Ending.SKIPPED else None,
             "error": f"{state.failure.code}: {state.failure.message}" if state.failure else None,
         }

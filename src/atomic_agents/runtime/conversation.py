@@ -18,6 +18,7 @@ from atomic_agents.guard.secrets import redact
 from atomic_agents.memory.fence import fence
 from atomic_agents.runtime.prompt import estimate
 from atomic_agents.runtime.runner import Result
+from atomic_agents.runtime.sizes import cut
 from atomic_agents.runtime.states import RunState
 from atomic_agents.vault import conversation, layout, published_turns
 from atomic_agents.vault.conversation import Conversation, Ended, Summary, Turn
@@ -61,6 +62,8 @@ class Talk:
     id: str
     before: Before = field(default_factory=Before)
     notices: list[str] = field(default_factory=list)
+    asked: str = ""
+    """What is asked where that is less than the work item, "" where it is all of it."""
     cost: Usd = Decimal(0)
     """What summaries cost."""
     undo: ChangeSet | None = None
@@ -94,7 +97,7 @@ class Talk:
             UsageError: it is full.
         """
         self._vault, self._agent, self._asked, self._at, self._secrets = vault, agent, asked, now, secrets
-        room = max(settings.max_input_tokens // _SHARE, _LEAST)
+        room = room_of(settings)
         found = load(vault, agent, self.id)
         if found is None:
             if "/" in self.id:  # a new one is the operator's
@@ -176,6 +179,11 @@ class Talk:
         return load(vault, self._agent, self.id)
 
 
+def room_of(settings: ModelSettings) -> int:
+    """How many tokens what was said before may take."""
+    return max(settings.max_input_tokens // _SHARE, _LEAST)
+
+
 def load(vault: Vault, agent: str, conversation_id: str) -> Conversation | None:
     """A conversation, or None where there is none of that id."""
     document = _document(vault, agent, conversation_id)
@@ -212,8 +220,8 @@ def before(found: Conversation, room: int) -> Before:
     most = max(room * 2, _LEAST)  # half of the room, in bytes
     messages: list[Message] = []
     for turn in newest:
-        asked = _cut(turn.asked, most) if len(newest) == 1 else turn.asked
-        answer = _cut(_answer(turn), most) if len(newest) == 1 else _answer(turn)
+        asked = cut(turn.asked, most) if len(newest) == 1 else turn.asked
+        answer = cut(_answer(turn), most) if len(newest) == 1 else _answer(turn)
         messages += [Message("user", words + asked), Message("assistant", answer)]
         words = ""
     return Before(tuple(messages), left_out)
@@ -250,13 +258,6 @@ def _older(found: Conversation, covers: int, most: int) -> str:
     text = "\n\n".join(parts).encode()
     cut = text[-most * 3 :].decode(errors="ignore")  # the fence and tokens shorter than estimated need the rest
     return fence(found.document.path, cut if len(text) > most * 3 else text.decode())
-
-
-def _cut(text: str, most: int) -> str:
-    data = text.encode(errors="replace")
-    if len(data) <= most:
-        return text
-    return f"{data[:most].decode(errors='ignore')}\n({len(data) - most:,} more bytes of this are left out)"
 
 
 def _put(before: Document | None, after: Document) -> Put:

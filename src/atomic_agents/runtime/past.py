@@ -81,11 +81,6 @@ class Past:
         """What the transcript of the run that goes on says about it."""
         return {"resumed_from": self.run_ids[-1], "resumed_hash": self.head} if self.run_ids else {}
 
-    @property
-    def results(self) -> int:
-        """How many results of calls there were."""
-        return sum(len(each.results) for each in self.heard)
-
     def at(self, iteration: int) -> Heard | None:
         """The answer to a request, the first being 1; None where it has to be asked."""
         return self.heard[iteration - 1] if iteration <= len(self.heard) else None

@@ -12,10 +12,10 @@ from typing import Protocol
 
 from atomic_agents.core.document import Document
 from atomic_agents.core.errors import AtomicAgentsError
-from atomic_agents.core.model import Message
 from atomic_agents.guard import grants as granting
 from atomic_agents.guard.policy import authority
 from atomic_agents.memory.fence import fence
+from atomic_agents.runtime.sizes import BYTES_A_TOKEN, sent, tokens
 from atomic_agents.vault import layout, note, skill
 from atomic_agents.vault.persona import Mode
 from atomic_agents.vault.vault import Agent, AgentSettings, Vault
@@ -30,8 +30,9 @@ REMEMBERED = ("pinned notes", "recent notes")
 """The sections that hold whole notes."""
 _JOURNAL = "recent journal"
 _GIVE_WAY = (_JOURNAL, "recent notes", "pinned notes", "policy", "wiki/INDEX.md", "memory/INDEX.md")
-_LEAST = 200
+_LEAST = 800  # bytes
 _NOTICE_BYTES = 120
+_LINE_END = 2  # bytes, as they are sent
 _SHORT = 4_000
 _GOAL_TRIGGERS = ("cron", "api")
 
@@ -88,20 +89,14 @@ class Prompt:
 
 def estimate(text: str) -> int:
     """Tokens of a text by the rule of thumb of four bytes a token: a little high for English, about right elsewhere."""
-    size = len(text) if text.isascii() else len(text.encode(errors="replace"))
-    return (size + 3) // 4
-
-
-def said(earlier: Sequence[Message], work_item: str) -> str:
-    """Everything that stands below the prompt: what was said before, and the work item."""
-    return "".join(message.text for message in earlier) + work_item
+    return tokens(len(text) if text.isascii() else len(text.encode(errors="replace")))
 
 
 def assemble(
     vault: Vault, agent: Agent, settings: AgentSettings, memory: Remembered, *, now: datetime.datetime, trigger: str,
-    tool_names: tuple[str, ...], work_item: str,
+    tool_names: tuple[str, ...], room: int,
 ) -> Prompt:  # fmt: skip
-    """Render the prompt of a run from the documents as they are now, leaving room for the work item."""
+    """Render the prompt of a run from the documents as they are now, within `room` tokens where that can be."""
     persona = vault.persona(agent)
     read = _Reader(vault)
     goal = Section("goal.md", _goal(read, agent, persona.mode, trigger), stable=True)
@@ -128,7 +123,6 @@ def assemble(
         Section(_JOURNAL, _journal(vault, read, agent.name)),
         Section("now", f"# Now\n\nIt is {now:%A, %Y-%m-%d %H:%M} ({now.tzname() or 'UTC'}). Trigger: {trigger}."),
     )
-    room = settings.model.max_input_tokens - estimate(work_item)
     found = _within(tuple(section for section in sections if section.text), room)
     return replace(found, problems=tuple(read.problems))
 
@@ -231,7 +225,8 @@ def _note(read: _Reader, path: str) -> str:
 def _journal(vault: Vault, read: _Reader, agent: str) -> str:
     days = vault.journal_days(agent)[:JOURNAL_DAYS]
     text = _titled("Recent journal", "\n\n".join(fence(path, text) for _, path in days if (text := read.text(path))))
-    return text if estimate(text) <= JOURNAL_TOKENS else _shortened_above(text, JOURNAL_TOKENS)
+    most = JOURNAL_TOKENS * BYTES_A_TOKEN
+    return text if _size(text) <= most else _shortened_above(text, most)
 
 
 def _goal(read: _Reader, agent: Agent, mode: Mode, trigger: str) -> str:
@@ -264,36 +259,41 @@ def _project(vault: Vault, read: _Reader, home: str, goal: Section) -> list[Sect
     return [canon, goal, style, Section("policy", "\n\n".join(policies), stable=True)]
 
 
-def _within(sections: tuple[Section, ...], budget: int) -> Prompt:
+def _within(sections: tuple[Section, ...], room: int) -> Prompt:
     """Cut sections in the order they give way until the whole fits; what is cut says so where it was."""
     cut: list[str] = []
     kept = {section.title: section for section in sections}
-    tokens = {section.title: section.tokens for section in sections}
+    sizes = {section.title: _size(section.text) for section in sections}
     for title in _GIVE_WAY:
-        over = sum(tokens.values()) - budget
+        over = sum(sizes.values()) - room * BYTES_A_TOKEN
         if over <= 0 or title not in kept:
             continue
         shorten = _shortened_above if title == _JOURNAL else _shortened
-        shorter = replace(kept[title], text=shorten(kept[title].text, max(tokens[title] - over, _LEAST)))
-        if shorter.tokens < tokens[title]:
-            kept[title], tokens[title] = shorter, shorter.tokens
+        shorter = replace(kept[title], text=shorten(kept[title].text, max(sizes[title] - over, _LEAST)))
+        if _size(shorter.text) < sizes[title]:
+            kept[title], sizes[title] = shorter, _size(shorter.text)
             cut.append(title)
     return Prompt(tuple(kept.values()), tuple(cut))
 
 
-def _shortened(text: str, tokens: int) -> str:
-    """As many whole lines as fit, the fences closed again, and a line that says how many are missing."""
+def _size(text: str) -> int:
+    """Bytes of a section as it is sent, and of the blank line below it."""
+    return sent(text) + _LINE_END * 2
+
+
+def _shortened(text: str, most: int) -> str:
+    """As many whole lines as fit into `most` bytes, the fences closed again, and how many are missing."""
     lines = text.split("\n")
-    kept = _fitting(lines, tokens * 4 - _NOTICE_BYTES)
+    kept = _fitting(lines, most - _NOTICE_BYTES)
     opened = sum(line.startswith("<document") - (line == "</document>") for line in kept)
     return "\n".join([*kept, *["</document>"] * opened, _notice(len(lines) - len(kept))])
 
 
-def _shortened_above(text: str, tokens: int) -> str:
+def _shortened_above(text: str, most: int) -> str:
     """As `_shortened`, but of what happened, the end is kept."""
     lines = text.split("\n")
     start = next((at for at, line in enumerate(lines) if line.startswith("<document")), 0)
-    room = tokens * 4 - _NOTICE_BYTES - sum(len(line.encode()) + 1 for line in lines[: start + 1])
+    room = most - _NOTICE_BYTES - sum(sent(line) + _LINE_END for line in lines[: start + 1])
     kept = _fitting(lines[:start:-1], room)[::-1] or ["</document>"]
     notice = _notice(len(lines) - start - 1 - len(kept))
     return "\n".join([*lines[:start], notice, lines[start], *kept])
@@ -302,7 +302,7 @@ def _shortened_above(text: str, tokens: int) -> str:
 def _fitting(lines: Sequence[str], room: int) -> list[str]:
     kept = []
     for line in lines:
-        room -= len(line.encode()) + 1
+        room -= sent(line) + _LINE_END
         if room < 0:
             break
         kept.append(line)

@@ -24,12 +24,14 @@ from atomic_agents.memory.search import MemoryIndex
 from atomic_agents.runtime import gate, prompt, turn
 from atomic_agents.runtime.calling import Calling
 from atomic_agents.runtime.closing import Also, Closing, nothing_else
+from atomic_agents.runtime.fit import Omitted
 from atomic_agents.runtime.gate import Gate, Judge
 from atomic_agents.runtime.hearing import Seen, apart, sound
 from atomic_agents.runtime.past import Heard, Past
 from atomic_agents.runtime.pool import Pool
 from atomic_agents.runtime.principal import said_by_operator
 from atomic_agents.runtime.purse import Purse
+from atomic_agents.runtime.rendering import Rendered, check_plain, name_unreadable, render_within
 from atomic_agents.runtime.replay import Key
 from atomic_agents.runtime.states import (
     Answered,
@@ -55,13 +57,12 @@ from atomic_agents.tools.builtin import builtin
 from atomic_agents.tools.edits import Record
 from atomic_agents.tools.hands import Hands, no_hands
 from atomic_agents.tools.notes import Vouch
-from atomic_agents.tools.results import Results
+from atomic_agents.tools.tool import Tool
 from atomic_agents.vault import call_limits, layout
 from atomic_agents.vault.persona import Mode
 from atomic_agents.vault.vault import Agent, AgentSettings, Vault
 
 MAX_ITERATIONS = 8
-_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +138,9 @@ class Runner:
     """Opens the tools beyond its memory: given where to record and to warn, and who vouches for notes they write."""
     judge: Judge | None = None
     """Judges what the operator's rules leave to a judge; None where nobody can."""
+    warnings: list[str] = field(default_factory=list)
+    """What the operator is to hear; what happened before the run stands in it already."""
     _hands: Hands = field(default_factory=Hands)
-    _warnings: list[str] = field(default_factory=list)
     _sections: tuple[prompt.Section, ...] = ()
     _has_asked: bool = False
     _answer_cost: Usd = field(default_factory=Usd)
@@ -155,16 +157,16 @@ class Runner:
         self._purse = Purse(
             self.vault.store, self.agent.name, self.settings.model.guardrails, self.prices, self.memory, self.model,
             self.open_fallback, lambda: self.clock().date(), self.order.critical, self.order.max_cost,
-            self._warnings.append, pool, self.raised, self.past.cost,
+            self.warnings.append, pool, self.raised, self.past.cost,
         )  # fmt: skip
         self._transcript = Transcript(self.vault.store, self.agent.name, self.run_id, [], self.secrets)
         self._calling = Calling(
-            self._transcript, self.clock, lambda: self._closing.captures, results=Results(self.past.results),
+            self._transcript, self.clock, lambda: self._closing.captures,
             limits=call_limits.of(file.values for file in self.settings.files.values()),
         )  # fmt: skip
         self._closing = Closing(
             self.vault, self.agent.name, self.mode, self._purse, self._transcript, captures, self._started(),
-            self.clock, self.order.key, self.plain is None, self.also,
+            self.clock, self.order.key, self.plain is None, self.also, self.warnings,
         )  # fmt: skip
 
     def _started(self) -> dict[str, object]:
@@ -212,9 +214,9 @@ class Runner:
                 case Reserve(request):
                     known = self.past.at(state.iterations) is not None
                     return Reserved() if known else self._purse.reserve(request, state.cost)
-                case Ask(request):
+                case Ask(request, omitted):
                     heard = self.past.at(state.iterations)
-                    return self._ask(request, state) if heard is None else self._hear_again(heard, state)
+                    return self._ask(request, omitted, state) if heard is None else self._hear_again(heard, state)
                 case Wait(seconds):
                     return self._wait(seconds, state)
                 case Replace(request):
@@ -241,14 +243,15 @@ class Runner:
 
     def _assemble(self) -> Event:
         if self.plain is not None:
-            return Assembled(self.plain, (), self.earlier)
+            check_plain(self.agent, self.settings, self.plain, self.earlier, self.order.work_item)
+            return Assembled(self.plain, (), self.earlier, self.settings.model.max_input_tokens)
         agent = self.agent.name
         self.memory.refresh(agent, unless_within=1.0)  # the model was opened just after it
         book = Notebook(self.vault, agent, lambda _path: True, self.clock().date())
         hooks.refresh(book, self.memory.former_hooks(agent))
         captures = self._closing.captures if self.order.capture else None
         today = self.clock().date()
-        self._hands = self.open_hands(self._record, self._warnings.append, self._closing.captures.vouch)
+        self._hands = self.open_hands(self._record, self.warnings.append, self._closing.captures.vouch)
         own = builtin(
             self.vault,
             agent,
@@ -260,43 +263,44 @@ class Runner:
         self._calling.tools = tools = (*own, *self._hands.tools, self._calling.results.tool)
         self._calling.gate = Gate(
             self.vault, agent, self.run_id, authority(agent, self.settings), self.paths, self.clock, self._record,
-            self.secrets, self.judge, self.settings.tools.classes or {}, self._calling.made, self._warnings.append,
+            self.secrets, self.judge, self.settings.tools.classes or {}, self._calling.made, self.warnings.append,
         )  # fmt: skip
-        found = prompt.assemble(
-            self.vault, self.agent, self.settings, self.memory, now=self.clock(), trigger=self.order.trigger,
-            tool_names=tuple(tool.spec.name for tool in tools),
-            work_item=prompt.said(self.earlier, self.order.work_item),
+        specs = tuple(tool.spec for tool in tools)
+        rendered = render_within(
+            self.agent, self.settings, lambda room: self._render(tools, room), earlier=self.earlier,
+            work_item=self.order.work_item, tools=specs,
         )  # fmt: skip
-        self._warn_of(found)
-        self._sections = found.sections
-        for section in found.sections:
+        if rendered.too_long:
+            raise rendered.too_long
+        self._warn_of(rendered)
+        self._sections = rendered.prompt.sections
+        for section in self._sections:
             if section.title in prompt.REMEMBERED:
                 self._closing.captures.recalled(section.text)
-        return Assembled(found.parts, tuple(tool.spec for tool in tools), self.earlier)
+        return Assembled(rendered.prompt.parts, specs, self.earlier, rendered.limit)
+
+    def _render(self, tools: Sequence[Tool], room: int) -> prompt.Prompt:
+        return prompt.assemble(
+            self.vault, self.agent, self.settings, self.memory, now=self.clock(), trigger=self.order.trigger,
+            tool_names=tuple(tool.spec.name for tool in tools), room=room,
+        )  # fmt: skip
 
     def _record(self, event: str, facts: Mapping[str, object]) -> None:
         self._transcript.record(event, self.clock(), **facts)
 
-    def _warn_of(self, found: prompt.Prompt) -> None:
-        most = self.settings.model.max_input_tokens
-        tokens = found.tokens + prompt.estimate(prompt.said(self.earlier, self.order.work_item))
-        if found.cut:
-            self._warnings.append(f"left out to keep within {most:,} tokens: {', '.join(found.cut)}")
-        if tokens > most:
-            self._warnings.append(f"the prompt takes about {tokens:,} tokens, and max_input_tokens is {most:,}")
-        self._warnings += found.problems
-        if changed := self.past.changed(found.sections, self.secrets):
+    def _warn_of(self, rendered: Rendered) -> None:
+        self.warnings += rendered.warnings(self.settings.model.max_input_tokens)
+        if changed := self.past.changed(rendered.prompt.sections, self.secrets):
             before = self.past.run_ids[-1]
-            self._warnings.append(f"changed since {before} began: {changed}; it goes on under the prompt as it is now")
-        problems = self.memory.problems(self.agent.name)
-        self._warnings += [f"{problem.where}: {problem.message}" for problem in problems[:_NAMED]]
-        if len(problems) > _NAMED:
-            more = len(problems) - _NAMED
-            self._warnings.append(f"{more:,} more documents could not be read; atomic-agents doctor names them")
+            self.warnings.append(f"changed since {before} began: {changed}; it goes on under the prompt as it is now")
+        self.warnings += name_unreadable(self.memory.problems(self.agent.name))
 
-    def _ask(self, request: Request, state: RunState) -> Event:
+    def _ask(self, request: Request, omitted: Omitted, state: RunState) -> Event:
         model = self._purse.model
         facts: dict[str, object] = {"iteration": state.iterations, "model": model.id, "quote": self._purse.quote}
+        if omitted:
+            facts["left_out"] = omitted.facts
+            self.warnings += omitted.warnings(self.settings.model.max_input_tokens)
         if state.attempt > 1:
             facts["attempt"] = state.attempt
         elif not self._has_asked:
@@ -344,7 +348,7 @@ class Runner:
 
     def _wait(self, seconds: float, state: RunState) -> Event:
         self._transcript.record("waiting", self.clock(), seconds=round(seconds, 3), attempt=state.attempt)
-        self._warnings.append(f"{self._purse.model.id} failed and was asked again; the transcript says why")
+        self.warnings.append(f"{self._purse.model.id} failed and was asked again; the transcript says why")
         self.sleep(seconds)
         return Waited()
 
@@ -383,7 +387,7 @@ class Runner:
             cost=self._closing.spent(state),
             latency_ms=_milliseconds(begun),
             captures=tuple(self._closing.captures.outcomes),
-            warnings=tuple(dict.fromkeys(redact(each, self.secrets) for each in self._warnings)),
+            warnings=tuple(dict.fromkeys(redact(each, self.secrets) for each in self.warnings)),
             transcript=transcript,
             failure=failure,
             resumed_from=self.past.run_ids[-1] if self.past.run_ids else "",

@@ -9,6 +9,9 @@ from atomic_agents.core.errors import AtomicAgentsError, ProviderFailed
 from atomic_agents.core.model import Answer, Message, Request, ToolCall, ToolSpec, Usage
 from atomic_agents.core.values import Usd
 from atomic_agents.guard.approvals import Approval
+from atomic_agents.runtime.fit import Fitted, Omitted, fit
+
+NO_LIMIT = 1 << 60
 
 
 class Phase(StrEnum):
@@ -46,6 +49,8 @@ class RunState:
     messages: tuple[Message, ...] = ()
     earlier: int = 0
     """How many of the messages are turns of before this run."""
+    max_input_tokens: int = NO_LIMIT
+    """The most that a request takes, once the prompt is there; more of the messages is left out."""
     iterations: int = 0
     text: str = ""
     notes: tuple[str, ...] = ()
@@ -69,10 +74,19 @@ class RunState:
         return any(message.role == "assistant" for message in self.messages[self.earlier :])
 
     @property
+    def fitted(self) -> Fitted:
+        """The next question to the model, and what is left out of it.
+
+        The last one allowed has no tools, so that it is an answer.
+        """
+        tools = () if self.iterations >= self.max_iterations else self.tools
+        request = Request(self.system, self.messages, tools, self.max_output_tokens, self.temperature)
+        return fit(request, self.max_input_tokens, earlier=self.earlier)
+
+    @property
     def request(self) -> Request:
-        """The next question to the model; the last one allowed has no tools, so that it is an answer."""
-        last = self.iterations >= self.max_iterations
-        return Request(self.system, self.messages, () if last else self.tools, self.max_output_tokens, self.temperature)
+        """The next question to the model, within the input limit."""
+        return self.fitted.request
 
 
 # Events: what happened.
@@ -85,11 +99,15 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
-    """The prompt and the tools are there; `earlier` is what was said before, oldest first."""
+    """The prompt and the tools are there; `earlier` is what was said before, oldest first.
+
+    `max_input_tokens` is the most that a request may take.
+    """
 
     system: tuple[str, ...]
     tools: tuple[ToolSpec, ...]
     earlier: tuple[Message, ...] = ()
+    max_input_tokens: int = NO_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +202,10 @@ class Reserve:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Ask the model."""
+    """Ask the model; `omitted` is what was left out of `request` to keep it within the input limit."""
 
     request: Request
+    omitted: Omitted
 
 
 @dataclass(frozen=True, slots=True)

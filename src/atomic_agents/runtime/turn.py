@@ -79,8 +79,8 @@ def _start(state: RunState, _event: Event) -> Next:
 def _assembled(state: RunState, event: Event) -> Next:
     assert isinstance(event, Assembled)  # noqa: S101 - the table's key says so
     messages = (*event.earlier, Message("user", state.work_item))
-    earlier = len(event.earlier)
-    return _reserve(replace(state, system=event.system, tools=event.tools, messages=messages, earlier=earlier))
+    state = replace(state, system=event.system, tools=event.tools, messages=messages, earlier=len(event.earlier))
+    return _reserve(replace(state, max_input_tokens=event.max_input_tokens))
 
 
 def _reserve(state: RunState) -> Next:
@@ -90,7 +90,8 @@ def _reserve(state: RunState) -> Next:
 
 
 def _reserved(state: RunState, _event: Event) -> Next:
-    return replace(state, phase=Phase.ASKING), Ask(state.request)
+    fitted = state.fitted
+    return replace(state, phase=Phase.ASKING), Ask(fitted.request, fitted.omitted)
 
 
 def _refused(state: RunState, event: Event) -> Next:

@@ -1,6 +1,6 @@
 """What a tool brings, fenced as data and cut to what reaches the model, the end of the fence never."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from atomic_agents.memory.fence import fence
 from atomic_agents.tools.tool import MAX_RESULT, shortened
@@ -17,13 +17,11 @@ def fenced(source: str, most: int, part: Callable[[int], str], **facts: str) -> 
 
 
 class Cut(str):
-    """A text that is cut to what reaches the model, and the whole that it was cut from."""
+    """A fenced text that is cut to what reaches the model, and the whole of it, in its fence."""
 
-    __slots__ = ("facts", "source", "whole")
+    __slots__ = ("whole",)
 
-    source: str
     whole: str
-    facts: Mapping[str, str]
 
 
 def as_data(source: str, text: str, **facts: str) -> str:
@@ -32,7 +30,7 @@ def as_data(source: str, text: str, **facts: str) -> str:
     if len(found) <= MAX_RESULT:
         return found
     cut = Cut(fenced(source, MAX_RESULT, lambda room: shortened(text, room), **facts))
-    cut.source, cut.whole, cut.facts = source, text, facts
+    cut.whole = found
     return cut
 
 

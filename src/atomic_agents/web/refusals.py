@@ -14,6 +14,7 @@ _BY_CODE: Mapping[str, int] = {
     "document-missing": 404,
     "model-unknown": 400,
     "path-refused": 400,
+    "input-too-long": 400,
     "busy": 503,
     "resume-refused": 409,
     "internal": 500,
