@@ -285,7 +285,8 @@ class TestARefusal:
         assert (done.code, done.err) == (
             6,
             (
-                "error: the vault holds documents at v9 and this package writes v2; nothing was changed\n"
+                "error: scout/memory/user_c.md:2: is at v9, and this package, 3.0.0, reads and writes up to v2; "
+                "nothing was changed\n"
                 "  hint: pip install --upgrade atomic-agents-stack\n"
             ),
         )
@@ -392,14 +393,11 @@ def test_a_document_that_was_edited_while_the_plan_was_read_stops_it(make_vault:
     assert tree(root, without=PRIVATE) == before
 
 
-AS_NOBODY = """
-import importlib, os, pkgutil, pwd, yaml, atomic_agents.bootstrap, atomic_agents.cli, atomic_agents.migration.steps
-import atomic_agents.deploy.machine
-for package in (atomic_agents.cli, atomic_agents.migration.steps):
-    for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
-        importlib.import_module(module.name)
-os.setgid(65534), os.setuid(65534)
-importlib.import_module("atomic_agents.cli.main").main()
+AS_SOMEBODY = """
+from atomic_agents.cli.main import main
+from atomic_agents.testing.privileges import drop_privileges
+drop_privileges()
+main()
 """
 
 
@@ -412,6 +410,8 @@ class TestSomebodyWhoMayNotWrite:
             for path, text in AGENT.items():
                 Path(folder, path).parent.mkdir(parents=True, exist_ok=True)
                 Path(folder, path).write_text(text)
+            for each in (Path(folder), *Path(folder).rglob("*")):
+                os.chown(each, 65534, 65534)
             yield Path(folder)
 
     def test_is_told_which_folder_and_what_to_type(self, root: Path) -> None:
@@ -419,7 +419,7 @@ class TestSomebodyWhoMayNotWrite:
         environ = {**os.environ, "ATOMIC_AGENTS_ROOT": str(root), "NO_COLOR": "1", "HOME": "/nonexistent"}
 
         for options in (["--plan"], ["--yes"]):
-            command = [sys.executable, "-c", AS_NOBODY, "upgrade", *options]
+            command = [sys.executable, "-c", AS_SOMEBODY, "upgrade", *options]
             done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
 
             assert done.returncode == 1

@@ -95,7 +95,7 @@ FAULTS: dict[str, tuple[dict[str, str | bytes], str, str, str]] = {
     ),
     "a newer note": (
         {"scout/memory/user_a.md": NOTE.format("a").replace(": 2", ": 9")},
-        "schema", "fail", "documents are at v9, and this package writes v2",
+        "schema", "fail", "scout/memory/user_a.md:2: is at v9, and this package, 3.0.0, reads and writes up to v2",
     ),
     "a policy with a typo": (
         {"policy.md": "---\nschema_version: 2\ncost_cap: {}\n---\n"},

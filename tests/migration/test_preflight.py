@@ -100,7 +100,7 @@ def test_a_newer_vault_names_the_version_to_install(make_vault: MakeVault) -> No
     (known,) = found(ground(make_vault({**newer, "_migrations/history.jsonl": wrote})))
 
     assert (unknown.message, unknown.hint) == (
-        "the vault holds documents at v9 and this package writes v2",
+        "scout/memory/user_b.md:2: is at v9, and this package, 3.0.0, reads and writes up to v2",
         "pip install --upgrade atomic-agents-stack",
     )
     assert known.hint == "pip install atomic-agents-stack==7.1.0"

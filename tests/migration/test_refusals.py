@@ -96,7 +96,8 @@ class TestANewerVault:
 
         assert done.code == 6
         assert done.err == (
-            "error: the vault holds documents at v9 and this package writes v2\n"
+            "error: scout/memory/user_b.md:2: is at v9, and this package, 3.0.0, reads and writes up to v2; "
+            "nothing was changed\n"
             "  hint: pip install --upgrade atomic-agents-stack\n"
         )
         assert tree(root, without=OURS) == before
@@ -223,15 +224,12 @@ class TestThingsThatAreNoDocuments:
         assert shell("migrate", "--to", "v2", "--skip-unreadable").code == 0
 
 
-AS_NOBODY = """
-import getpass, importlib, os, pkgutil, pwd, atomic_agents.bootstrap, atomic_agents.cli, atomic_agents.migration.steps
-for package in (atomic_agents.cli, atomic_agents.migration.steps):
-    for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
-        importlib.import_module(module.name)
-os.setgid(65534), os.setuid(65534)
-importlib.import_module("atomic_agents.cli.main").main()
+AS_SOMEBODY = """
+from atomic_agents.cli.main import main
+from atomic_agents.testing.privileges import drop_privileges
+drop_privileges()
+main()
 """
-"""Everything is imported first, as nobody may not be allowed to look where Python is."""
 
 
 @linux
@@ -244,11 +242,13 @@ class TestSomebodyWhoMayNotWrite:
             for path, text in AGENT.items():
                 Path(folder, path).parent.mkdir(parents=True, exist_ok=True)
                 Path(folder, path).write_text(text)
+            for each in (Path(folder), *Path(folder).rglob("*")):
+                os.chown(each, 65534, 65534)
             yield Path(folder)
 
-    def as_nobody(self, root: Path, *arguments: str) -> tuple[int, str]:
+    def as_somebody(self, root: Path, *arguments: str) -> tuple[int, str]:
         environ = {**os.environ, "ATOMIC_AGENTS_ROOT": str(root), "NO_COLOR": "1"}
-        command = [sys.executable, "-c", AS_NOBODY, *arguments]
+        command = [sys.executable, "-c", AS_SOMEBODY, *arguments]
         done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
         assert "Traceback" not in done.stderr
         return done.returncode, done.stderr
@@ -256,7 +256,7 @@ class TestSomebodyWhoMayNotWrite:
     def test_is_told_so(self, root: Path) -> None:
         before = tree(root)
 
-        status, migrate = (self.as_nobody(root, "migrate", *what) for what in (["--status"], ["--to", "v2"]))
+        status, migrate = (self.as_somebody(root, "migrate", *what) for what in (["--status"], ["--to", "v2"]))
 
         assert (status[0], migrate[0]) == (0, 1)
         assert f": the folder is read-only; nothing was written\n  hint: chmod -R u+rwX '{root}'\n" in migrate[1]
@@ -265,7 +265,7 @@ class TestSomebodyWhoMayNotWrite:
     def test_is_told_which_note_may_not_be_read(self, root: Path) -> None:
         (root / "scout/memory/user_a.md").chmod(0o600)
 
-        code, err = self.as_nobody(root, "migrate", "--status")
+        code, err = self.as_somebody(root, "migrate", "--status")
 
         assert (code, err.splitlines()[0]) == (0, "warning: scout/memory/user_a.md: permission to read it is missing")
 

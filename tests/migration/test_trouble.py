@@ -188,18 +188,15 @@ def test_a_vault_on_mount_points_is_migrated_and_put_back_whole(
         assert new != old
 
 
-AS_NOBODY = """
-import importlib, os, pkgutil, sys, filelock, yaml, gzip, tarfile, hashlib, json, tempfile, getpass, pwd
-import encodings.ascii
-import atomic_agents.cli, atomic_agents.migration.steps
+AS_OWNER = """
+import os, sys
 from atomic_agents import bootstrap, config
+from atomic_agents.core.errors import AtomicAgentsError
 from atomic_agents.operations import upkeep
 from atomic_agents.stores import disk
-for package in (atomic_agents.cli, atomic_agents.migration.steps):
-    for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
-        importlib.import_module(module.name)
+from atomic_agents.testing.privileges import drop_privileges
 root, lost, when = sys.argv[1:4]
-os.setgid(65534), os.setuid(65534)
+drop_privileges()
 real, done = disk.overwrite, []
 def overwrite(path, data, *, size):
     done.append(path)
@@ -213,20 +210,22 @@ def taken(name):
         os.chmod(os.path.join(root, lost), int(when, 8))
 try:
     upkeep.migrate(opened, 2, skip_unreadable=False, on_snapshot=taken)
-except atomic_agents.core.errors.AtomicAgentsError as error:
+except AtomicAgentsError as error:
     sys.exit(error.message)
 """
 LIST = """
-import importlib, pkgutil, os, sys, filelock, encodings.ascii, atomic_agents.cli, atomic_agents.bootstrap
-for module in pkgutil.iter_modules(atomic_agents.cli.__path__, "atomic_agents.cli."):
-    importlib.import_module(module.name)
-os.setgid(65534), os.setuid(65534)
-importlib.import_module("atomic_agents.cli.main").main(["list", "--root", sys.argv[1]])
+import sys
+from atomic_agents.cli.main import main
+from atomic_agents.testing.privileges import drop_privileges
+drop_privileges()
+main(["list", "--root", sys.argv[1]])
 """
 
 
 @linux
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can be somebody else")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="of others, every test has the rights already"
+)
 class TestPermissionLostMidway:
     @pytest.fixture
     def root(self) -> Iterator[Path]:
@@ -234,8 +233,6 @@ class TestPermissionLostMidway:
             Path(folder).chmod(0o755)
             root = Path(folder) / "vault"
             plant(root, vault(40))
-            for path in (root, *root.rglob("*")):
-                os.chown(path, 65534, 65534)
             yield root
 
     def run(self, script: str, *arguments: str) -> tuple[int, str]:
@@ -247,7 +244,7 @@ class TestPermissionLostMidway:
     def test_puts_the_vault_back(self, root: Path, lost: str, when: str) -> None:
         before = tree(root)
 
-        code, err = self.run(AS_NOBODY, str(root), lost, when)
+        code, err = self.run(AS_OWNER, str(root), lost, when)
         (root / lost).chmod(0o755)
 
         assert (code, tree(root, without=PRIVATE)) == (1, before)
@@ -257,7 +254,7 @@ class TestPermissionLostMidway:
     def test_where_it_cannot_be_put_back_nobody_works_on_it_until_it_can(self, root: Path) -> None:
         before = tree(root)
 
-        code, err = self.run(AS_NOBODY, str(root), "muse/memory", "midway")
+        code, err = self.run(AS_OWNER, str(root), "muse/memory", "midway")
         listed = self.run(LIST, str(root))
         (root / "muse/memory").chmod(0o755)
         then = self.run(LIST, str(root))

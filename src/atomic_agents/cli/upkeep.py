@@ -213,14 +213,21 @@ def _status(found: Status, *, as_json: bool) -> None:
         render.problems("warning", found.unreadable)
         render.say(f"unreadable {render.count(len(found.unreadable), 'document')}")
     if found.newer:
-        render.say(f"newer      {render.count(len(found.newer), 'document')}, which this package only reads")
-        for one in found.newer[:_EDITED]:
-            render.say(f"newer      {one.where} is at v{one.version}")
-        render.hint(found.remedy)
+        _say_newer(found)
     elif found.needs_migration:
         render.say(render.command(f"needs migration: python -m atomic_agents.migrate --to v{found.current} --dry-run"))
     else:
         render.say("up to date")
+
+
+def _say_newer(found: Status) -> None:
+    """The documents that this package only reads."""
+    for one in found.newer[:_EDITED]:
+        render.say(f"newer      {one.where} is at v{one.version}")
+    if len(found.newer) > _EDITED:
+        render.say(f"and {len(found.newer) - _EDITED:,} more that are newer; --json names them")
+    render.say(f"newer than this package, which reads v{found.highest} and does not write it")
+    render.hint(found.remedy)
 
 
 def _status_json(found: Status) -> dict[str, object]:
