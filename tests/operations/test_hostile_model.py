@@ -21,6 +21,7 @@ from atomic_agents.core.model import Answer, ToolCall, Usage
 from atomic_agents.operations import approvals, mcp
 from atomic_agents.testing.workspaces import scripted_workspace
 from atomic_agents.tools import web
+from atomic_agents.tools.addresses import Address, is_public
 from atomic_agents.vault import layout
 
 
@@ -280,8 +281,8 @@ def test_no_redirect_and_no_name_leads_inside(tmp_path: Path, monkeypatch: pytes
     def resolve(host: str, port: int) -> list[str]:
         return [next(addresses[host])] if host in addresses else list(real(host, port))
 
-    def public(address: web.Address) -> bool:
-        return str(address) == "127.0.0.1" or web.is_public(address)  # where the site is
+    def public(address: Address) -> bool:
+        return str(address) == "127.0.0.1" or is_public(address)  # where the site is
 
     monkeypatch.setattr(web, "Web", functools.partial(web.Web, resolve=resolve, allowed=public))
     Turning.seen.clear()
