@@ -153,6 +153,47 @@ def test_undo_takes_back_the_files_of_a_turn_and_names_what_stays(scout: Path, s
     assert not (scout / "conversations" / "k.md").exists()
 
 
+@pytest.mark.parametrize("edited", [False, True])
+def test_undo_takes_back_notes_that_were_written_as_files_and_those_that_were_remembered(
+    scout: Path, shell: Shell, *, edited: bool
+) -> None:
+    (scout / "tools.md").write_text("---\nschema_version: 2\nwrite_paths: [memory/]\n---\n")
+    shell("memory", "add", "scout", "Oak is hard.", "--name", "Oak", "--type", "reference")
+    before = {path.name: path.read_bytes() for path in (scout / "memory").glob("*.md")}
+    ash = "---\nname: Ash\ndescription: d\ntype: reference\n---\n\nAsh is light.\n"
+    fir = {
+        "type": "reference",
+        "name": "Fir",
+        "description": "d",
+        "confidence": "low",
+        "sources": ["x"],
+        "body": "Fir.",
+    }
+
+    def writing(body: Json) -> Reply:
+        if body["messages"][-1]["role"] == "tool":
+            if edited:
+                (scout / "memory" / "reference_ash.md").write_text(f"{ash}Mine.\n")
+            return Reply("Done.")
+        calls = (
+            ToolCall("c1", "write_file", json.dumps({"path": "memory/reference_ash.md", "text": ash})),
+            ToolCall("c2", "remember", json.dumps(fir)),
+            ToolCall("c3", "edit_file", json.dumps({"path": "memory/reference_ash.md", "old": "light", "new": "pale"})),
+        )
+        return Reply(calls=calls, finish="tool_calls")
+
+    with OpenAIServer(writing) as server:
+        done = with_server(shell, server)("chat", "scout", "--conversation", "k", stdin="write\n/undo\n")
+
+    left = {path.name: path.read_bytes() for path in (scout / "memory").glob("*.md")}
+    assert done.err.count("taken back: ") == 1, done.err
+    if edited:
+        assert "warning: what write_file did cannot be taken back here\n" in done.err
+        assert (b"Mine." in left["reference_ash.md"], "reference_fir.md" in left) == (True, False)
+        return
+    assert left == before
+
+
 @pytest.mark.usefixtures("scout")
 def test_cost_help_and_what_is_no_command(shell: Shell) -> None:
     with OpenAIServer("yes") as server:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from atomic_agents._schema import CURRENT_SCHEMA_VERSION
 from atomic_agents.budget import prices
 from atomic_agents.budget.alerts import Alert
-from atomic_agents.core.errors import AtomicAgentsError, SettingsInvalid
+from atomic_agents.core.errors import AtomicAgentsError, Conflict, SettingsInvalid
 from atomic_agents.core.model import Message, Model, Request
 from atomic_agents.core.values import Problem, Usd
 from atomic_agents.guard import paths
@@ -255,7 +255,10 @@ def go_on(
     result = runner.run()
     undo, stays = runner.undo
     kept = talk.own_changes(undo)
-    talk.can_undo(edits.undo_run(bench.workspace.store, result.agent, result.run_id, kept), stays)
+    try:
+        talk.can_undo(edits.undo_run(bench.workspace.store, result.agent, result.run_id, kept), stays)
+    except Conflict:  # somebody has written a note since that a tool wrote: the rest can be taken back without it
+        talk.can_undo(kept, (*stays, "write_file"))
     return result
 
 
