@@ -77,7 +77,7 @@ class Door:
         caller = self._caller(context)
         call = await self.desk.read(tools.found, caller, params.name, params.arguments or {})
         if isinstance(call, tools.Question):
-            return await asking.ask(self.desk, context, call, self._clean)
+            return await asking.ask(self.desk, context, caller, call, self._clean)
         return [json.dumps(await self.desk.read(call), ensure_ascii=False, default=str)], False
 
     async def _resources(self, context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:

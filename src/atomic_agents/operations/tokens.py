@@ -77,11 +77,12 @@ class TokenTable:
     def __init__(self) -> None:
         self._stamp = ""
         self._by_digest: Mapping[str, Token] = {}
+        self._expired: set[str] = set()
 
     def has(self, secret: str) -> bool:
         """Whether a caller has sent a token that was good at the last reading; no document is looked at."""
-        token = self._by_digest.get(tokens.digest(secret))
-        return token is not None and not token.expired(datetime.datetime.now().astimezone())
+        digest = tokens.digest(secret)
+        return digest in self._by_digest and digest not in self._expired
 
     def find(self, workspace: Workspace, secret: str) -> Token | None:
         """The token that a caller has sent; None where it is none, or is revoked or expired.
@@ -95,7 +96,12 @@ class TokenTable:
             self._by_digest = {token.digest: token for token in every(workspace)}
             self._stamp = stamp
         token = self._by_digest.get(tokens.digest(secret))
-        return None if token is None or token.expired(workspace.clock()) else token
+        if token is not None and token.expired(workspace.clock()):
+            self._expired.add(token.digest)
+            return None
+        if token is not None:
+            self._expired.discard(token.digest)
+        return token
 
 
 def _put(workspace: Workspace, known: Sequence[Token], reason: str) -> None:
