@@ -67,8 +67,27 @@ def served(folder: Path, *arguments: str) -> Iterator[Door]:
             ended(started.process)
 
 
+@contextlib.contextmanager
+def scripted(folder: Path, door: str = "serve", *, auth: bool = False) -> Iterator[Door]:
+    """A door over a new vault below `folder`, whose models do what the work item says."""
+    root = folder / "vault"
+    root.mkdir()
+    for name in AGENTS:
+        add_agent(FolderStore(root), name, model="---\nschema_version: 2\nmodel: scripted:model\n---\n")
+    environ = {**os.environ, "HOME": str(folder), "ATOMIC_AGENTS_ROOT": str(root), "NO_COLOR": "1"}
+    script = str(Path(__file__).with_name("scripted_door.py"))
+    started = _opened(root, environ, [sys.executable, script, door, "yes" if auth else "no"])
+    try:
+        yield started
+    finally:
+        ended(started.process)
+
+
 def opened(root: Path, environ: dict[str, str], *arguments: str) -> Door:
-    line = [sys.executable, "-m", "atomic_agents", *arguments]
+    return _opened(root, environ, [sys.executable, "-m", "atomic_agents", *arguments])
+
+
+def _opened(root: Path, environ: dict[str, str], line: list[str]) -> Door:
     process = subprocess.Popen(line, env=environ, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     said = ""

@@ -15,6 +15,7 @@ from atomic_agents.operations import conversations
 from atomic_agents.runtime import replay
 from atomic_agents.runtime.conversation import Talk
 from atomic_agents.runtime.runner import Order
+from atomic_agents.web.auth import Caller
 from atomic_agents.web.desk import Desk, Going
 
 GONE = "atomic_agents.gone"
@@ -26,7 +27,9 @@ _PACE = 0.1  # seconds between two looks at what is there to tell
 _PULSE = 5.0  # seconds of silence after which a sign of life is sent
 
 
-async def ask(desk: Desk, context: Context, question: Question, clean: Clean) -> tuple[list[str], bool]:
+async def ask(
+    desk: Desk, context: Context, caller: Caller, question: Question, clean: Clean
+) -> tuple[list[str], bool]:  # fmt: skip
     """The answer and a line about the run, and whether it failed; a run that waits for an approval says so.
 
     Who takes the question back stops the run at the next word of its model. So does who goes away, unless a key lets
@@ -39,7 +42,9 @@ async def ask(desk: Desk, context: Context, question: Question, clean: Clean) ->
     talk = await desk.read(conversations.talk, question.conversation) if question.conversation else None
     kept = None
     if question.key:
-        kept = replay.key(question.key, work_item=question.work_item, conversation=question.conversation)
+        kept = replay.key(
+            question.key, work_item=question.work_item, conversation=question.conversation, principal=caller.principal
+        )  # fmt: skip
     going = desk.ask(question.agent, Order(question.work_item, "api", key=kept), talk=talk, streams=True)
     leaving = None if kept else asyncio.create_task(_stop_when_gone(context, going))
     try:

@@ -9,20 +9,17 @@ from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from sse_starlette.sse import AppStatus
-from starlette.requests import Request
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from atomic_agents.core.errors import AtomicAgentsError
 from atomic_agents.mcp_server.asking import GONE
-from atomic_agents.mcp_server.server import CALLER, Door
-from atomic_agents.operations import tokens
+from atomic_agents.mcp_server.server import Door
 from atomic_agents.operations.workspace import Workspace
-from atomic_agents.vault.tokens import Token, Verb
+from atomic_agents.vault.tokens import Verb
 from atomic_agents.web import app, refusals
+from atomic_agents.web.admission import Admission, Rules, caller_of
 from atomic_agents.web.app import Settings
-from atomic_agents.web.auth import Caller, Gate
+from atomic_agents.web.auth import Gate
 from atomic_agents.web.desk import Desk
-from atomic_agents.web.limits import Bounded, Rates
 from atomic_agents.web.refusals import Refused
 
 PATH = "/mcp"
@@ -47,7 +44,7 @@ async def _serve(
     AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call] # theirs has no types
     ending = asyncio.create_task(_end_streams(desk))
     async with manager.run():
-        left = await app.listen(Bounded(_Front(desk, settings, manager)), desk, listening)
+        left = await app.listen(application(desk, settings, manager), desk, listening)
     ending.cancel()
     return left
 
@@ -59,24 +56,27 @@ async def _end_streams(desk: Desk) -> None:
     AppStatus.should_exit = True
 
 
-class _Front:
-    """The application: a request is let in or refused here, and carries who asks and whether they have gone."""
+def application(desk: Desk, settings: Settings, manager: StreamableHTTPSessionManager) -> ASGIApp:
+    """The application: a request is let in or refused before the protocol is spoken."""
+    gate = Gate(
+        app.token_check(desk), settings.needs_token, settings.only, settings.hosts,
+        command="atomic-agents mcp-server --http",
+    )  # fmt: skip
+    rules = Rules(lambda _request, refused: refusals.plain(refused), is_stream=lambda request: request.method == "GET")
+    return Admission(_Front(manager), desk, gate, rules)
 
-    def __init__(self, desk: Desk, settings: Settings, manager: StreamableHTTPSessionManager) -> None:
-        self._desk = desk
+
+class _Front:
+    """Hands a request on with who asks, and whether they have gone."""
+
+    def __init__(self, manager: StreamableHTTPSessionManager) -> None:
         self._manager = manager
-        self._rates = Rates(settings.limits.rate)
-        self._gate = Gate(
-            self._holder, settings.needs_token, settings.only, settings.hosts, command="atomic-agents mcp-server --http"
-        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        try:
-            caller = await self._admit(Request(scope))
-        except (Refused, AtomicAgentsError) as error:
-            refused = error if isinstance(error, Refused) else refusals.as_refused(error)
-            await refusals.plain(refused)(scope, receive, send)
+        if scope["path"].rstrip("/") != PATH:
+            elsewhere = Refused(404, "not-found", f"there is no {scope['path']}", hint=f"MCP is spoken at {PATH}")
+            await refusals.plain(elsewhere)(scope, receive, send)
             return
         gone = asyncio.Event()
 
@@ -87,16 +87,5 @@ class _Front:
             return message
 
         # A session is only for the one who has opened it.
-        user = AuthenticatedUser(AccessToken(token="", client_id=caller.name, scopes=[]))
-        await self._manager.handle_request({**scope, CALLER: caller, GONE: gone, "user": user}, heard, send)
-
-    async def _admit(self, request: Request) -> Caller:
-        self._gate.check_place(request)
-        caller = await self._gate.admit(request)
-        self._rates.take(caller.name)
-        if request.url.path.rstrip("/") != PATH:
-            raise Refused(404, "not-found", f"there is no {request.url.path}", hint=f"MCP is spoken at {PATH}")
-        return caller
-
-    async def _holder(self, secret: str) -> Token | None:
-        return await self._desk.read(tokens.holder, secret)
+        user = AuthenticatedUser(AccessToken(token="", client_id=caller_of(scope).key, scopes=[]))
+        await self._manager.handle_request({**scope, GONE: gone, "user": user}, heard, send)

@@ -29,14 +29,12 @@ from atomic_agents.core.errors import AtomicAgentsError
 from atomic_agents.mcp_server import asking, resources, tools
 from atomic_agents.mcp_server.saying import clean, words
 from atomic_agents.vault.tokens import Verb
+from atomic_agents.web.admission import caller_of
 from atomic_agents.web.auth import Caller
 from atomic_agents.web.desk import Desk
 from atomic_agents.web.refusals import Refused
 
 T = TypeVar("T")
-
-CALLER = "atomic_agents.caller"
-"""The key of an HTTP request's scope that says who asks; over stdio it is whoever started the process."""
 
 _INSTRUCTIONS = """\
 Agents that keep a memory of their own in a vault of Markdown files. Each `ask_…` tool runs one on a work item: say \
@@ -79,7 +77,7 @@ class Door:
         caller = self._caller(context)
         call = await self.desk.read(tools.found, caller, params.name, params.arguments or {})
         if isinstance(call, tools.Question):
-            return await asking.ask(self.desk, context, call, self._clean)
+            return await asking.ask(self.desk, context, caller, call, self._clean)
         return [json.dumps(await self.desk.read(call), ensure_ascii=False, default=str)], False
 
     async def _resources(self, context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
@@ -97,8 +95,7 @@ class Door:
     def _caller(self, context: Context) -> Caller:
         if context.request is None:
             return Caller("this machine", self.verbs, (self.only,) if self.only else ())
-        found = context.request.scope[CALLER]
-        assert isinstance(found, Caller)  # noqa: S101 - no request comes this far without one
+        found = caller_of(context.request.scope)
         return replace(found, verbs=tuple(verb for verb in self.verbs if found.may(verb)))
 
     async def _answered(self, work: Awaitable[T]) -> T:

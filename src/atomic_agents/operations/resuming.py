@@ -120,7 +120,7 @@ def _order(started: Mapping[str, object]) -> Order:
         value = started.get(key)
         return value if isinstance(value, str) else ""
 
-    key = Key(text("idempotency_key"), text("key_request")) if text("key_request") else None
+    key = Key(text("idempotency_key"), text("key_request"), text("key_principal")) if text("key_request") else None
     capture = started.get("no_capture") is not True
     return Order(
         text("work_item"), text("trigger"), started.get("critical") is True, capture, _sum(text("max_cost")), key,

@@ -1,10 +1,9 @@
 """The tokens of the HTTP door: made, listed, taken back, and told by what a caller sends."""
 
 import datetime
-import hmac
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from atomic_agents.core.change import ABSENT, ChangeSet, Put, revision
 from atomic_agents.core.errors import DocumentMissing, UsageError
@@ -72,11 +71,37 @@ def revoke(workspace: Workspace, name: str) -> Token:
     return gone
 
 
-def holder(workspace: Workspace, secret: str) -> Token | None:
-    """The token that a caller has sent; None where it is none, or has expired."""
-    sent = tokens.digest(secret)
-    found = [token for token in every(workspace) if hmac.compare_digest(token.digest, sent)]
-    return next((token for token in found if not token.expired(workspace.clock())), None)
+class TokenTable:
+    """The tokens of a vault by their hash, read again only when their document has changed; one thread at a time."""
+
+    def __init__(self) -> None:
+        self._stamp = ""
+        self._by_digest: Mapping[str, Token] = {}
+        self._expired: set[str] = set()
+
+    def has(self, secret: str) -> bool:
+        """Whether a caller has sent a token that was good at the last reading; no document is looked at."""
+        digest = tokens.digest(secret)
+        return digest in self._by_digest and digest not in self._expired
+
+    def find(self, workspace: Workspace, secret: str) -> Token | None:
+        """The token that a caller has sent; None where it is none, or is revoked or expired.
+
+        Raises:
+            DocumentUnreadable: the document does not hold tokens.
+        """
+        path = layout.SERVE_TOKENS
+        stamp = next((entry.stamp for entry in workspace.store.list(path) if entry.path == path), "")
+        if not stamp or stamp != self._stamp:  # a document behind a link is in no listing
+            self._by_digest = {token.digest: token for token in every(workspace)}
+            self._stamp = stamp
+        token = self._by_digest.get(tokens.digest(secret))
+        if token is not None and token.expired(workspace.clock()):
+            self._expired.add(token.digest)
+            return None
+        if token is not None:
+            self._expired.discard(token.digest)
+        return token
 
 
 def _put(workspace: Workspace, known: Sequence[Token], reason: str) -> None:

@@ -175,7 +175,7 @@ class Closing:
             return ()
         if state.ending is not Ending.OK:
             final = state.ending is Ending.ERROR or state.ending.unanswered
-            return replay.free(self.vault.store, self.agent, self.key.name) if final else ()
+            return replay.free(self.vault.store, self.agent, self.key) if final else ()
         kept = replay.keep(
             self.agent, self.key, run_id=self.transcript.run_id, now=self.clock(), model=self.purse.model.id,
             text=state.text, captures=self.captures.outcomes, secrets=self.transcript.secrets,

@@ -21,10 +21,14 @@ _LONGEST = 2048
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key as somebody gave it, and the hash of what was asked under it."""
+    """A key as somebody gave it, and the hash of what was asked under it.
+
+    The same name of two principals is two keys; "" is everybody who works on this machine.
+    """
 
     name: str
     request: str
+    principal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Kept:
     captures: tuple[Outcome, ...]
 
 
-def key(name: str, *, work_item: str, model: str = "", conversation: str = "") -> Key:
+def key(name: str, *, work_item: str, model: str = "", conversation: str = "", principal: str = "") -> Key:
     """A key for a work item; `model` is the one that was asked for, "" where the agent's own is to answer.
 
     Raises:
@@ -50,7 +54,7 @@ def key(name: str, *, work_item: str, model: str = "", conversation: str = "") -
             f"an idempotency key has 1 to {_LONGEST:,} characters", hint="--idempotency-key daily-report-2026-11-22"
         )
     asked = json.dumps([work_item, model, conversation])
-    return Key(name, hashlib.sha256(asked.encode()).hexdigest())
+    return Key(name, hashlib.sha256(asked.encode()).hexdigest(), principal)
 
 
 def keep(
@@ -60,6 +64,7 @@ def keep(
     """The change that keeps an answer under its key."""
     value = {
         "key": asked.name,
+        "principal": asked.principal,
         "agent": agent,
         "run_id": run_id,
         "ts": now.isoformat(),
@@ -69,7 +74,7 @@ def keep(
         "captures": [{"became": each.became, "file": each.file, "message": each.message} for each in captures],
     }
     data = json.dumps(redacted(value, secrets), ensure_ascii=False, indent=2)
-    return Put(_path(agent, asked.name), f"{data}\n".encode(errors="replace"))
+    return Put(_path(agent, asked), f"{data}\n".encode(errors="replace"))
 
 
 def kept(store: Store, agent: str, asked: Key) -> Kept | None:
@@ -78,7 +83,7 @@ def kept(store: Store, agent: str, asked: Key) -> Kept | None:
     Raises:
         UsageError: something else was asked under this key.
     """
-    blob = store.read(_path(agent, asked.name))
+    blob = store.read(_path(agent, asked))
     found = _kept(blob.data) if blob else None
     if found is not None and found.request != asked.request:
         raise UsageError(
@@ -97,22 +102,26 @@ def cut_off(store: Store, agent: str, run_id: str, started: Mapping[str, object]
     name, request = started.get("idempotency_key"), started.get("key_request")
     if not isinstance(name, str) or not isinstance(request, str):
         return ()
+    asked = Key(name, request, str(started.get("key_principal", "")))
     if started.get("resumed_from"):
-        return free(store, agent, name)
-    value = {"key": name, "agent": agent, "cut_off": run_id, "request": request}
-    return (Put(_path(agent, name), f"{json.dumps(value, ensure_ascii=False, indent=2)}\n".encode(errors="replace")),)
+        return free(store, agent, asked)
+    value = {
+        "key": name, "principal": asked.principal, "agent": agent, "cut_off": run_id, "request": request,
+    }  # fmt: skip
+    return (Put(_path(agent, asked), f"{json.dumps(value, ensure_ascii=False, indent=2)}\n".encode(errors="replace")),)
 
 
-def free(store: Store, agent: str, name: str) -> tuple[Change, ...]:
+def free(store: Store, agent: str, asked: Key) -> tuple[Change, ...]:
     """The change that takes the run that was cut off from a key, where there is one."""
-    blob = store.read(_path(agent, name))
+    path = _path(agent, asked)
+    blob = store.read(path)
     found = _value(blob.data) if blob else None
-    return (Delete(_path(agent, name), expect=blob.revision),) if blob and found and "cut_off" in found else ()
+    return (Delete(path, expect=blob.revision),) if blob and found and "cut_off" in found else ()
 
 
 def to_resume(store: Store, agent: str, asked: Key) -> str:
     """The run whose process died before it answered the key; "" where there is none."""
-    blob = store.read(_path(agent, asked.name))
+    blob = store.read(_path(agent, asked))
     found = _value(blob.data) if blob else None
     return str(found.get("cut_off", "")) if found and found.get("request") == asked.request else ""
 
@@ -142,5 +151,7 @@ def _kept(data: bytes) -> Kept | None:
     return Kept(run_id, request, at, model, text, captures)
 
 
-def _path(agent: str, name: str) -> str:
+def _path(agent: str, asked: Key) -> str:
+    """Where the answer of a key is kept; that of nobody in particular is where it has always been."""
+    name = f"{asked.principal}\0{asked.name}" if asked.principal else asked.name
     return layout.run_key(agent, hashlib.sha256(name.encode(errors="replace")).hexdigest())

@@ -179,6 +179,7 @@ class Runner:
             "max_cost": order.max_cost,
             "idempotency_key": order.key.name if order.key else None,
             "key_request": order.key.request if order.key else None,
+            "key_principal": order.key.principal if order.key else None,
             "conversation_id": order.conversation,
             "parent_run_id": order.parent,
             "plain": self.plain is not None,

@@ -161,7 +161,8 @@ def _incomplete(state: RunState, answer: Answer, ending: Ending) -> AnswerIncomp
         case Ending.REFUSED:
             words = " ".join(answer.refusal.split())
             words = f"the model declined to answer: {words}" if words else "the provider's filter stopped the answer"
-            return AnswerRefused(words, hint=f"rephrase the work item, or {other}")
+            hint = f"rephrase the work item, or {other}"
+            return AnswerRefused(words, hint=hint, context={"refusal": answer.refusal.strip()})
         case Ending.EXHAUSTED:
             words = f"the model used all {state.iterations} rounds for tools and gave no answer"
             return RoundsExhausted(words, hint=f"ask for less at once, or {other}")

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from starlette.responses import JSONResponse, Response
 
+from atomic_agents.core.ending import Ending
 from atomic_agents.core.errors import UsageError
 from atomic_agents.operations import agents as knowing
 from atomic_agents.operations import approvals, conversations, costs, memory, record, shapes
@@ -77,9 +78,10 @@ async def _run(call: Call) -> Response:
     if mode == "submit":
         return _taken_in(going)
     if mode == "stream":
-        first = await running.begun(going)
-        if going.error:
-            raise as_refused(going.error)
+        first = await running.until_words(call.request, going, stays=order.key is not None)
+        failed = going.failure is not None and going.status != Ending.WAITING
+        if going.ended.is_set() and failed and not any(not piece.notice for piece in first):
+            return _outcome(going, talk)
         return running.streamed(going, first, _tell, lambda going: _close(going, talk), stays=order.key is not None)
     await running.until_ended(call.request, going, stays=order.key is not None)
     return _outcome(going, talk)
@@ -91,7 +93,9 @@ def _order(call: Call, conversation: str) -> Order:
     item, key = call.text("work_item").strip(), call.request.headers.get(call.desk.key_header)
     kept = None
     if key is not None:
-        kept = replay.key(key, work_item=item, model=call.text("model"), conversation=conversation)
+        kept = replay.key(
+            key, work_item=item, model=call.text("model"), conversation=conversation, principal=call.caller.principal
+        )  # fmt: skip
     return Order(item, "api", capture=call.body.get("capture") is not False, max_cost=max_cost, key=kept)
 
 

@@ -17,19 +17,18 @@ from starlette.routing import Route as Path
 from starlette.types import ASGIApp
 
 from atomic_agents.core.errors import AtomicAgentsError, InternalError, UsageError
-from atomic_agents.operations import tokens
+from atomic_agents.operations.tokens import TokenTable
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.vault.tokens import Token
-from atomic_agents.web import api, limits, metrics, openai, refusals
-from atomic_agents.web.auth import Gate, Proxy
+from atomic_agents.web import api, connections, metrics, openai, refusals
+from atomic_agents.web.admission import OPEN, Admission, Rules, caller_of
+from atomic_agents.web.auth import Gate, Proxy, TokenCheck
 from atomic_agents.web.contract import Call, Route, document
 from atomic_agents.web.desk import Desk
-from atomic_agents.web.limits import Bounded, Limits, Rates
+from atomic_agents.web.limits import Limits
 from atomic_agents.web.refusals import Refused
 
-OPEN = {"/healthz": "it is alive", "/readyz": "it takes requests"}
 _BACKLOG = 1024
-_SAFE_HEADERS = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,56 +46,40 @@ class Settings:
 Make = Callable[[Desk, Settings], ASGIApp]
 
 
-def vital(desk: Desk) -> list[Path]:
-    """The routes at which whoever keeps a server running asks how it does; they tell nothing, and ask for no token."""
-
-    async def health(_request: Request) -> Response:
-        return JSONResponse({"status": "ok"})
-
-    async def ready(_request: Request) -> Response:
-        if desk.draining:
-            return JSONResponse({"status": "ending"}, 503)
-        try:
-            await desk.read(Workspace.require)
-        except AtomicAgentsError as error:
-            return JSONResponse({"status": error.code}, 503)
-        return JSONResponse({"status": "ok"})
-
-    return [Path("/healthz", health), Path("/readyz", ready)]
-
-
 class App:
     """The routes and what stands before each of them."""
 
     def __init__(self, desk: Desk, settings: Settings) -> None:
         self._desk = desk
-        self._rates = Rates(settings.limits.rate)
-        self._gate = Gate(self._holder, settings.needs_token, settings.only, settings.hosts, settings.proxy)
+        self._settings = settings
         self._routes = (*api.ROUTES, *openai.ROUTES, *self._own())
         self._document = document(self._routes, OPEN)
 
     def asgi(self) -> ASGIApp:
         """The application."""
         paths = [Path(route.path, self._endpoint(route), methods=[route.method]) for route in self._routes]
-        paths += vital(self._desk)
-        return Bounded(Starlette(routes=paths, exception_handlers={HTTPException: self._nowhere, Exception: self._bug}))
+        app = Starlette(routes=paths, exception_handlers={HTTPException: self._nowhere, Exception: self._bug})
+        settings = self._settings
+        gate = Gate(
+            token_check(self._desk), settings.needs_token, settings.only, settings.hosts, settings.proxy
+        )  # fmt: skip
+        return Admission(app, self._desk, gate, Rules(self._refuse))
 
     def _endpoint(self, route: Route) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             try:
-                self._gate.check_place(request)
-                caller = await self._gate.admit(request)
-                self._rates.take(caller.name)
-                response = await route.act(await route.admitted(self._desk, request, caller))
+                response = await route.act(await route.admitted(self._desk, request, caller_of(request.scope)))
             except (Refused, AtomicAgentsError) as error:
                 refused = error if isinstance(error, Refused) else refusals.as_refused(error)
-                response = refusals.openai(refused) if route.loose else refusals.plain(refused)
-            for name, text in _SAFE_HEADERS.items():
-                response.headers.setdefault(name, text)
+                response = _shaped(request, refused)
             self._desk.metrics.add("http_requests_total", route=route.path, status=str(response.status_code))
             return response
 
         return endpoint
+
+    def _refuse(self, request: Request, refused: Refused) -> Response:
+        self._desk.metrics.add("http_requests_total", route="", status=str(refused.status))
+        return _shaped(request, refused)
 
     def _own(self) -> Sequence[Route]:
         return (
@@ -125,8 +108,15 @@ class App:
     async def _bug(self, request: Request, error: Exception) -> Response:
         return _shaped(request, refusals.as_refused(InternalError(f"a bug: {type(error).__name__}: {error}")))
 
-    async def _holder(self, secret: str) -> Token | None:
-        return await self._desk.read(tokens.holder, secret)
+
+def token_check(desk: Desk) -> TokenCheck:
+    """What knows the tokens of the vault that a desk reads."""
+    table = TokenTable()
+
+    async def find(secret: str) -> Token | None:
+        return await desk.check(table.find, secret)
+
+    return TokenCheck(table, find)
 
 
 def _shaped(request: Request, refused: Refused) -> Response:
@@ -196,7 +186,7 @@ async def listen(served: ASGIApp, desk: Desk, listening: socket.socket) -> int:
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     config = uvicorn.Config(
         served,
-        http=limits.Protocol,
+        http=connections.protocol(connections.allow_files()),  # type: ignore[arg-type] # it is only called
         ws="none",
         loop="asyncio",
         lifespan="off",
@@ -204,7 +194,7 @@ async def listen(served: ASGIApp, desk: Desk, listening: socket.socket) -> int:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=int(limits.HEAD_SECONDS),
+        timeout_keep_alive=int(connections.HEAD_SECONDS),
         timeout_graceful_shutdown=max(int(desk.limits.drain), 1),
     )
     server = _Server(config, desk)

@@ -1,27 +1,39 @@
 """Who asks, and whether from where they may: hosts, origins, tokens, and the header of a proxy that is trusted."""
 
+import asyncio
 import ipaddress
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
+from atomic_agents.operations.tokens import TokenTable
 from atomic_agents.vault.tokens import PREFIX, Token, Verb
+from atomic_agents.web.hosts import Host, is_same_origin, parse_host
+from atomic_agents.web.limits import RateLimit, too_fast
 from atomic_agents.web.refusals import Refused
 
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _LONGEST_NAME = 256
+_WRONG_RATE, _WRONG_BURST = 1.0, 20.0  # unknown tokens of one address, a second and at first
+_RELOAD_SECONDS = 1.0
 _HINT = "send Authorization: Bearer TOKEN\natomic-agents serve token add NAME"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: `agents` are those within reach, none of them meaning all."""
+    """Who asks: `agents` are those within reach, none of them meaning all.
+
+    `key` is whose limits count: the token's, or the address's where there is none. `principal` is whose idempotency
+    keys these are, "" for everybody on this machine.
+    """
 
     name: str
     verbs: tuple[Verb, ...]
     agents: tuple[str, ...] = ()
+    key: str = ""
+    principal: str = ""
 
     def reaches(self, agent: str) -> bool:
         """Whether an agent is within reach."""
@@ -42,6 +54,64 @@ class Caller:
             raise Refused(403, "forbidden", f"{self.name} may not do this: it takes {verb}", hint=hint)
 
 
+class TokenCheck:
+    """Finds the token that a caller sends; whoever guesses is slowed before anything is looked up.
+
+    `find` looks in the vault. Tokens that were good at the last look are always looked up, so that nobody who has one
+    is kept out by a neighbour behind the same address who has none.
+    """
+
+    def __init__(self, table: TokenTable, find: Callable[[str], Awaitable[Token | None]]) -> None:
+        self._table = table
+        self._find = find
+        self._wrong = RateLimit(_WRONG_RATE, _WRONG_BURST)
+        self._reloading: asyncio.Future[Token | None] | None = None
+        self._reloaded = 0.0
+
+    async def holder(self, secret: str, address: str) -> Token | None:
+        """The token; None where it is unknown, revoked or expired.
+
+        Raises:
+            Refused: too many unknown tokens came from that address.
+        """
+        if self._table.has(secret):
+            token = await self._find(secret)
+            if token is None:  # revoked since
+                self._wrong.take(address)
+            return token
+        wait = self._wrong.take(address)
+        if wait:
+            await self._reload()  # the token may have been made since
+            if not self._table.has(secret):
+                raise too_fast(wait, "too many unknown tokens came from your address")
+        token = await self._find(secret)
+        if token is not None and not wait:
+            self._wrong.put_back(address)
+        return token
+
+    async def _reload(self) -> None:
+        """Look for new tokens, at most once a second whoever asks."""
+        now = time.monotonic()
+        if self._reloading is None or (self._reloading.done() and now - self._reloaded >= _RELOAD_SECONDS):
+            self._reloaded = now
+            self._reloading = asyncio.ensure_future(self._find(""))
+        await asyncio.shield(self._reloading)
+
+
+def address_of(request: Request) -> str:
+    """The address that a request came from; of IPv6 the network, since a host has all of its addresses."""
+    host = request.client.host if request.client else ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return host
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return host if address.is_loopback else str(ipaddress.ip_network((address, 64), strict=False))
+
+
 @dataclass(frozen=True, slots=True)
 class Proxy:
     """A proxy that says in `header` who asks; only peers in `addresses` are believed."""
@@ -58,7 +128,7 @@ class Gate:
     `command` is what serves, for hints.
     """
 
-    holder: Callable[[str], Awaitable[Token | None]]
+    tokens: TokenCheck
     needs_token: bool
     only: str = ""
     hosts: tuple[str, ...] = ()
@@ -74,29 +144,40 @@ class Gate:
             Refused: nobody whom this door knows.
         """
         only = (self.only,) if self.only else ()
-        kind, _, sent = request.headers.get("authorization", "").partition(" ")
-        secret = sent.strip() if kind.lower() == "bearer" else request.cookies.get(self.cookie, "")
+        secret, address = self._secret(request), address_of(request)
         # Clients of OpenAI's API always send a key; where none is needed, only one of ours means anything.
         if secret and (self.needs_token or secret.startswith(PREFIX)):
-            token = await self.holder(secret)
+            token = await self.tokens.holder(secret, address)
             if token is None:
                 raise _unknown("the token is unknown, revoked or expired")
             agents = tuple(agent for agent in token.agents if not only or agent in only)
             if token.agents and not agents:
                 raise Refused(403, "forbidden", f"{token.name} is for agents that are not served here")
-            return Caller(token.name, token.verbs, agents or only)
-        if (found := self._from_proxy(request)) is not None:
-            return Caller(found, ("run", "read"), only)
+            # By its hash too: another token may get the same name later.
+            principal = f"token:{token.name}:{token.digest[:16]}"
+            return Caller(token.name, token.verbs, agents or only, principal, principal)
+        if (name := self._from_proxy(request)) is not None:
+            return Caller(f"{name} (by the proxy)", ("run", "read"), only, f"proxy:{name}", f"proxy:{name}")
         if self.needs_token:
             raise _unknown("a token is needed")
-        return Caller("this machine", self.local, only)
+        return Caller("this machine", self.local, only, f"address:{address}")
+
+    def _secret(self, request: Request) -> str:
+        """What the caller sends as its token; "" where it sends none."""
+        stated = request.headers.getlist("authorization")
+        if len(stated) > 1:
+            raise _unknown("there is more than one Authorization")
+        kind, _, sent = (stated[0] if stated else "").partition(" ")
+        if kind.lower() == "bearer":
+            return sent.strip()
+        return request.cookies.get(self.cookie, "") if self.cookie else ""
 
     def _from_proxy(self, request: Request) -> str | None:
         if self.proxy is None or request.client is None or request.client.host not in self.proxy.addresses:
             return None
         values = request.headers.getlist(self.proxy.header)
         name = values[0].strip() if len(values) == 1 else ""
-        return f"{name[:_LONGEST_NAME]} (by the proxy)" if name else None
+        return name[:_LONGEST_NAME] or None
 
     def check_place(self, request: Request) -> None:
         """Refuse names that lead here by a rebound DNS entry, and pages of other sites.
@@ -104,18 +185,19 @@ class Gate:
         Raises:
             Refused: the Host or the Origin is a stranger's.
         """
-        hosts = request.headers.getlist("host")
-        host = _name(hosts[0]) if len(hosts) == 1 else ""
-        if not self._is_ours(host):
-            hint = f"{self.command} --allow-host {host or 'NAME'}"
-            raise Refused(421, "host-refused", f"this server is not called {host or 'nothing'}", hint=hint)
-        origin = request.headers.get("origin")
-        if origin is not None and origin.partition("://")[2].lower() != hosts[0].strip().lower():
+        stated = request.headers.getlist("host")
+        host = parse_host(stated[0]) if len(stated) == 1 else None
+        if host is None or not self._is_ours(host):
+            name = host.name if host else "that"
+            hint = f"{self.command} --allow-host {host.name if host else 'NAME'}"
+            raise Refused(421, "host-refused", f"this server is not called {name}", hint=hint)
+        origins = request.headers.getlist("origin")
+        if len(origins) > 1 or not all(is_same_origin(origin, host) for origin in origins):
             raise Refused(403, "origin-refused", "pages of other sites may not ask this server")
 
-    def _is_ours(self, host: str) -> bool:
+    def _is_ours(self, host: Host) -> bool:
         # No DNS entry leads to an address that is written as one.
-        return host in _LOCAL or host in self.hosts or _is_address(host)
+        return host.name in _LOCAL or host.name in self.hosts or host.is_address
 
 
 def is_loopback(host: str) -> bool:
@@ -124,22 +206,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _name(header: str) -> str:
-    """The host that a header names, in lower case and without its port; "" where it names none."""
-    try:
-        return (urlsplit(f"//{header.strip()}").hostname or "").rstrip(".")
-    except ValueError:
-        return ""
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _unknown(message: str) -> Refused:

@@ -9,6 +9,7 @@ import datetime
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
@@ -21,7 +22,7 @@ from atomic_agents.runtime import transcript
 from atomic_agents.runtime.conversation import Talk
 from atomic_agents.runtime.runner import Order, Result
 from atomic_agents.web.crew import STOPPING, Crew, Ended, Piece, Post, Threads, Work, Workspaces, stopped
-from atomic_agents.web.limits import Limits
+from atomic_agents.web.limits import CALLER_KEY, Limits, share
 from atomic_agents.web.metrics import Metrics
 from atomic_agents.web.processes import Processes
 from atomic_agents.web.refusals import Refused
@@ -30,6 +31,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _REMEMBERED = 1000
+_READS_EACH = 3
+"""Readings of one caller that go on at once, about half of the threads there are on a small machine."""
 
 
 @dataclass
@@ -39,6 +42,7 @@ class Going:
     agent: str
     run_id: str
     crew: Crew
+    caller: str = ""
     begun: bool = False
     stopped: bool = False
     result: Result | None = None
@@ -64,6 +68,14 @@ class Going:
         self.crew.stop(self.run_id)
 
 
+@dataclass
+class _Reads:
+    """The readings of one caller."""
+
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_READS_EACH))
+    waiting: int = 0
+
+
 class Desk:
     """Takes runs in, which its crew carries out, and the reading of the vault."""
 
@@ -80,6 +92,8 @@ class Desk:
         self._turns: dict[str, asyncio.Lock] = {}
         self._known: OrderedDict[str, Going] = OrderedDict()
         self._tasks: dict[asyncio.Task[None], Going] = {}
+        self._reads: dict[str, _Reads] = {}
+        self._checks = ThreadPoolExecutor(1, "checks")
 
     @property
     def going(self) -> int:
@@ -93,13 +107,31 @@ class Desk:
     async def read(
         self, work: Callable[Concatenate[Workspace, P], T], *arguments: P.args, **further: P.kwargs
     ) -> T:  # fmt: skip
-        """What an operation returns, done in a thread."""
+        """What an operation returns, done in a thread; a caller who reads much waits for its own readings only."""
+        key = CALLER_KEY.get()
+        do = partial(self._do, work, *arguments, **further)
+        if not key:
+            return await asyncio.to_thread(do)
+        reads = self._reads.setdefault(key, _Reads())
+        reads.waiting += 1
+        try:
+            async with reads.turns:
+                return await asyncio.to_thread(do)
+        finally:
+            reads.waiting -= 1
+            if not reads.waiting:
+                del self._reads[key]
 
-        def do() -> T:
-            with self._workspaces.lend() as workspace:
-                return work(workspace, *arguments, **further)
+    async def check(
+        self, work: Callable[Concatenate[Workspace, P], T], *arguments: P.args, **further: P.kwargs
+    ) -> T:  # fmt: skip
+        """What a quick operation returns that the server itself needs: it waits for no caller's reading."""
+        do = partial(self._do, work, *arguments, **further)
+        return await asyncio.get_running_loop().run_in_executor(self._checks, do)
 
-        return await asyncio.to_thread(do)
+    def _do(self, work: Callable[Concatenate[Workspace, P], T], *arguments: P.args, **further: P.kwargs) -> T:
+        with self._workspaces.lend() as workspace:
+            return work(workspace, *arguments, **further)
 
     def ask(
         self, agent: str, order: Order, *, model_id: str | None = None, talk: Talk | None = None, streams: bool = False
@@ -128,6 +160,10 @@ class Desk:
         """
         if self.draining:
             raise Refused(503, "draining", "the server is about to end", headers={"retry-after": "5"})
+        each = share(self.limits.runs)
+        if sum(going.caller == CALLER_KEY.get() for going in self._tasks.values()) >= each:
+            words = f"one caller may have {each:,} runs at once"
+            raise Refused(429, "too-many-runs", words, hint="ask again later", headers={"retry-after": "1"})
         if len(self._tasks) >= self.limits.runs:
             hint = "ask again later, or start the server with --max-runs N"
             raise Refused(429, "too-many-runs", "too many runs at once", hint=hint, headers={"retry-after": "1"})
@@ -142,12 +178,14 @@ class Desk:
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=stopping)
         self._crew.close()
+        self._checks.shutdown(wait=False)
         self._workspaces.close()
         return len(self._tasks)
 
     def _take(self, agent: str, work: Work, *, streams: bool) -> Going:
         self.check_room()
-        going = Going(agent, transcript.new_run_id(datetime.datetime.now().astimezone()), self._crew)
+        run_id = transcript.new_run_id(datetime.datetime.now().astimezone())
+        going = Going(agent, run_id, self._crew, CALLER_KEY.get())
         self._known[going.run_id] = going
         while len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)

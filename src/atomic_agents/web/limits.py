@@ -1,29 +1,29 @@
-"""What a caller may take: bytes, requests, runs, connections and time."""
+"""What a caller may take: bytes, requests a second, and how much at once."""
 
 import asyncio
+import math
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from atomic_agents.web import refusals
 from atomic_agents.web.refusals import Refused
 
-HEAD_SECONDS = 10.0
-"""For the head of a request, from when the connection is made or the answer before it is out."""
 BODY_SECONDS = 20.0
-SEND_SECONDS = 30.0
-"""For each piece of an answer to be taken."""
 CONNECTIONS = 512
+"""More than requests and streams together, so that there is always one that waits and can give way."""
 REQUESTS = 256
+"""Requests that are answered at once, without streams of events."""
+STREAMS = 192
+STREAMS_EACH = 64
+"""Streams of events that stay open, of all callers and of one."""
 _CALLERS = 1024
-_FULL = (
-    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Type: application/json\r\n"
-    b'Content-Length: 73\r\n\r\n{"error": {"code": "too-many-connections", "message": "come back later"}}'
-)
+"""Callers whose rates are remembered."""
+
+CALLER_KEY: ContextVar[str] = ContextVar("caller_key", default="")
+"""Whose request is being answered, "" for the server's own work; tasks that a request starts inherit it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,29 +36,73 @@ class Limits:
     drain: float = 30.0
 
 
-class Rates:
-    """Requests of each caller as a bucket that fills at `rate` a second and holds two seconds' worth."""
+def share(most: int) -> int:
+    """How many of `most` one caller may hold: an eighth stays for others, where there are so many."""
+    return most - most // 8
 
-    def __init__(self, rate: float) -> None:
+
+class RateLimit:
+    """A bucket for each key, which fills at `rate` a second and holds `burst`; the least used keys are forgotten."""
+
+    def __init__(self, rate: float, burst: float) -> None:
         self._rate = rate
-        self._most = max(rate * 2, 1.0)
+        self._burst = max(burst, 1.0)
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def take(self, caller: str) -> None:
-        """Count a request.
-
-        Raises:
-            Refused: there were too many; carries the seconds to wait.
-        """
+    def take(self, key: str) -> float:
+        """Take one, and return 0; or return the seconds to wait where none is left."""
         now = time.monotonic()
-        left, at = self._left.pop(caller, (self._most, now))
-        left = min(self._most, left + (now - at) * self._rate)
-        self._left[caller] = (max(left - 1, 0.0) if left >= 1 else left, now)
+        left, at = self._left.pop(key, (self._burst, now))
+        left = min(self._burst, left + (now - at) * self._rate)
+        self._left[key] = (left - 1 if left >= 1 else left, now)
         if len(self._left) > _CALLERS:
             self._left.popitem(last=False)
-        if left < 1:
-            wait = max(1, round((1 - left) / self._rate))
-            raise Refused(429, "too-many-requests", "too many requests", headers={"retry-after": str(wait)})
+        return 0.0 if left >= 1 else (1 - left) / self._rate
+
+    def put_back(self, key: str) -> None:
+        """Undo a `take`."""
+        if key in self._left:
+            left, at = self._left[key]
+            self._left[key] = (min(self._burst, left + 1), at)
+
+
+class Slots:
+    """So many of something at once, of which no caller holds more than `each`."""
+
+    def __init__(self, most: int, each: int, what: str) -> None:
+        self._most = most
+        self._each = each
+        self._what = what
+        self._held: Counter[str] = Counter()
+
+    def take(self, key: str) -> None:
+        """Hold one, until `give_back`.
+
+        Raises:
+            Refused: the caller holds its share (429), or all are held (503).
+        """
+        if self._held.get(key, 0) >= self._each:
+            words = f"one caller may have {self._each:,} {self._what} at once"
+            raise Refused(429, f"too-many-{self._what}", words, headers=_later(2))
+        if self._held.total() >= self._most:
+            raise Refused(503, f"too-many-{self._what}", f"too many {self._what} at once", headers=_later(2))
+        self._held[key] += 1
+
+    def give_back(self, key: str) -> None:
+        """Hold one less."""
+        self._held[key] -= 1
+        if not self._held[key]:
+            del self._held[key]
+
+
+def _later(seconds: float) -> dict[str, str]:
+    """The headers of a request that is to be sent again; its connection goes to somebody else meanwhile."""
+    return {"retry-after": str(math.ceil(seconds)), "connection": "close"}
+
+
+def too_fast(wait: float, words: str = "too many requests") -> Refused:
+    """A request that came too soon after others."""
+    return Refused(429, "too-many-requests", words, headers={"retry-after": str(max(1, math.ceil(wait)))})
 
 
 async def body(request: Request, most: int) -> bytes:
@@ -83,71 +127,3 @@ async def body(request: Request, most: int) -> bytes:
         except ClientDisconnect:
             raise Refused(400, "gone", "the body broke off") from None
     raise Refused(413, "too-large", f"a body may have {most:,} bytes", headers={"connection": "close"})
-
-
-class Bounded:
-    """An application that answers so many requests at once, and gives up on who does not take the answer."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self.open = 0
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it politely."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        if self.open >= REQUESTS:
-            refused = Refused(503, "too-many-requests", "too many requests at once", headers={"retry-after": "2"})
-            await refusals.plain(refused)(scope, receive, send)
-            return
-
-        async def patient(message: Message) -> None:
-            async with asyncio.timeout(SEND_SECONDS):
-                await send(message)
-
-        self.open += 1
-        try:
-            await self._app(scope, receive, patient)
-        except (TimeoutError, ClientDisconnect):
-            return  # nobody takes the answer: the server closes what is left open
-        finally:
-            self.open -= 1
-
-
-class Protocol(H11Protocol):
-    """HTTP/1.1 for so many connections, each with so long for the head of its next request."""
-
-    _patience: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as the class above does
-        """Take a connection, or turn it away at once."""
-        super().connection_made(transport)
-        if len(self.connections) > CONNECTIONS:
-            transport.write(_FULL)
-            transport.close()
-            return
-        self._wait()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is waited for any more."""
-        self._enough()
-        super().connection_lost(exc)
-
-    def on_response_complete(self) -> None:
-        """The next request may come."""
-        super().on_response_complete()
-        self._wait()
-
-    def _wait(self) -> None:
-        self._enough()
-        self._patience = self.loop.call_later(HEAD_SECONDS, self._give_up)
-
-    def _enough(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
-
-    def _give_up(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:  # type: ignore[redundant-expr] # None at first
-            self.transport.close()

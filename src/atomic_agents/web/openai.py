@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from starlette.responses import JSONResponse, Response
 
-from atomic_agents.core.errors import AtomicAgentsError, UsageError
+from atomic_agents.core.ending import Ending
+from atomic_agents.core.errors import UsageError
 from atomic_agents.operations import dialogue
 from atomic_agents.operations.dialogue import By, Said
 from atomic_agents.operations.workspace import Workspace
@@ -51,6 +52,8 @@ _RESPONSE: Schema = {
         "stream": {"type": ["boolean", "null"]},
     },
 }
+_TOLD = (Ending.WAITING, Ending.TRUNCATED, Ending.REFUSED)
+"""Endings that are answers here, though each carries an error elsewhere."""
 _TEXTS = ("text", "input_text", "output_text", "refusal")
 # Parameters that change what an answer is, with the values that change nothing.
 _CANNOT: Mapping[str, tuple[object, ...]] = {
@@ -104,22 +107,33 @@ async def _answer(call: Call, said: Sequence[Said], shape: events.Shape) -> Resp
     name, key = call.request.headers.get(call.desk.key_header), None
     if name is not None:
         earlier = json.dumps([[message.role, message.text] for message in talk.before.messages])
-        key = replay.key(name, work_item=asked, conversation=earlier)
+        key = replay.key(name, work_item=asked, conversation=earlier, principal=call.caller.principal)
     streams, stays = call.body.get("stream") is True, key is not None
     going = call.desk.ask(agent, Order(asked, "api", key=key), talk=talk, streams=streams)
     shape.run_id = going.run_id
     if streams:
-        first = await running.begun(going)
-        if going.failure is not None and first is None and going.ended.is_set() and not _waits(going.failure):
-            raise as_refused(going.failure)
+        first = await running.until_words(call.request, going, stays=stays)
+        if going.ended.is_set() and not any(not piece.notice for piece in first):
+            _answered(going)
         return running.streamed(going, first, _teller(shape), lambda going: _closed(shape, going), stays=stays)
     await running.until_ended(call.request, going, stays=stays)
-    failure = going.failure
-    if going.result is None or (failure is not None and not _waits(failure)):
-        assert failure is not None  # noqa: S101 - without a result there is an error
-        raise as_refused(failure)
-    headers = {"location": running.location(going.result.run_id)}
-    return JSONResponse(shape.whole(going.result, _text(going.result)), 202 if failure else 200, headers)
+    result = _answered(going)
+    headers = {"location": running.location(result.run_id)}
+    status = 202 if result.ending is Ending.WAITING else 200
+    return JSONResponse(shape.whole(result, _text(result)), status, headers)
+
+
+def _answered(going: Going) -> Result:
+    """What a run that has ended came to, where these shapes can tell it.
+
+    Raises:
+        Refused: it failed; an answer that is empty, or that never came, has no other form here.
+    """
+    result, failure = going.result, going.failure
+    if result is not None and (failure is None or result.ending in _TOLD):
+        return result
+    assert failure is not None  # noqa: S101 - without a result there is an error
+    raise as_refused(failure)
 
 
 def _teller(shape: events.Shape) -> running.Tell:
@@ -130,20 +144,16 @@ def _teller(shape: events.Shape) -> running.Tell:
 
 
 def _closed(shape: events.Shape, going: Going) -> Iterable[str]:
-    failure = going.failure
-    if going.result is None or (failure is not None and not _waits(failure)):
-        assert failure is not None  # noqa: S101 - without a result there is an error
-        return shape.failed(openai_error(as_refused(failure)))
-    return shape.end(going.result, _text(going.result))
-
-
-def _waits(failure: AtomicAgentsError) -> bool:
-    return failure.code == "approval-needed"
+    try:
+        result = _answered(going)
+    except Refused as refused:
+        return shape.failed(openai_error(refused))
+    return shape.end(result, _text(result))
 
 
 def _text(result: Result) -> str:
     """The answer; that of a run which waits says what for, since the caller's program knows no such thing."""
-    if result.failure is None:
+    if result.failure is None or result.ending is not Ending.WAITING:
         return result.text
     return "\n\n".join(part for part in (result.text, f"({result.failure.message})") if part)
 

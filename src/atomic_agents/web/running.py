@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import StreamingResponse
@@ -10,6 +10,7 @@ from starlette.responses import StreamingResponse
 from atomic_agents.web.crew import Piece
 from atomic_agents.web.desk import Going
 
+_SILENCE = 30.0  # seconds in which a stream may open with a first word, or with a failure
 _PULSE = 10.0  # seconds between signs of life, so that who has gone is noticed
 _ALIVE = ": still going\n\n"
 
@@ -20,6 +21,43 @@ Close = Callable[[Going], Iterable[str]]
 def location(run_id: str) -> str:
     """Where a run can be looked at."""
     return f"/api/runs/{run_id}"
+
+
+async def until_words(request: Request, going: Going, *, stays: bool) -> list[Piece]:
+    """What a run says until its first word, so that one which fails before it is answered with a status of its own.
+
+    After a while it is no longer waited for: those between here and the caller end what is silent for a minute. Who
+    goes away stops the run, as with `until_ended`.
+
+    Raises:
+        ClientDisconnect: nobody is there to be answered.
+    """
+    said: list[Piece] = []
+
+    async def collect() -> None:
+        while not (going.ended.is_set() and going.pieces.empty()):
+            piece = await going.pieces.get()
+            if piece is not None:
+                said.append(piece)
+                if not piece.notice:
+                    return
+
+    left = asyncio.ensure_future(_left(request))
+    collecting = asyncio.ensure_future(collect())
+    try:
+        await asyncio.wait((left, collecting), timeout=_SILENCE, return_when=asyncio.FIRST_COMPLETED)
+        gone = left.done() and not collecting.done()
+    except asyncio.CancelledError:
+        gone = True
+        raise
+    finally:
+        left.cancel()
+        collecting.cancel()
+        if gone and not stays:
+            going.stop()
+    if gone:
+        raise ClientDisconnect
+    return said
 
 
 async def until_ended(request: Request, going: Going, *, stays: bool) -> None:
@@ -41,8 +79,8 @@ async def until_ended(request: Request, going: Going, *, stays: bool) -> None:
         raise ClientDisconnect
 
 
-async def begun(going: Going) -> Piece | None:
-    """The first thing that a run says, once it has said or done anything; None where it ended or takes long."""
+async def _next(going: Going) -> Piece | None:
+    """The next thing that a run says; None where it ended or takes long."""
     try:
         async with asyncio.timeout(_PULSE):
             return await going.pieces.get()
@@ -50,16 +88,18 @@ async def begun(going: Going) -> Piece | None:
         return None
 
 
-def streamed(going: Going, first: Piece | None, tell: Tell, close: Close, *, stays: bool) -> StreamingResponse:
-    """A run as server-sent events; `tell` and `close` say what is sent of a piece, and of the end."""
+def streamed(going: Going, first: Sequence[Piece], tell: Tell, close: Close, *, stays: bool) -> StreamingResponse:
+    """A run as server-sent events, `first` before all; `tell` and `close` say what is sent of a piece, and last."""
 
     async def events() -> AsyncIterator[str]:
-        piece = first
         try:
-            while not (piece is None and going.ended.is_set() and going.pieces.empty()):
-                for text in tell(piece) if piece else (_ALIVE,):
+            for piece in first:
+                for text in tell(piece):
                     yield text
-                piece = await begun(going)
+            while not (going.ended.is_set() and going.pieces.empty()):
+                said = await _next(going)
+                for text in tell(said) if said else () if going.ended.is_set() else (_ALIVE,):
+                    yield text
             for text in close(going):
                 yield text
         finally:

@@ -6,6 +6,7 @@ import hmac
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import cache
 from importlib import resources
 from urllib.parse import parse_qsl
 
@@ -16,38 +17,36 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from atomic_agents.core.errors import AtomicAgentsError, InternalError
-from atomic_agents.operations import tokens
 from atomic_agents.operations.rollups import Kept
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.vault import layout
-from atomic_agents.vault.tokens import Token
 from atomic_agents.web import limits, refusals
-from atomic_agents.web.app import Settings, vital
-from atomic_agents.web.auth import Caller, Gate
+from atomic_agents.web.admission import Admission, Rules, caller_of
+from atomic_agents.web.app import Settings, token_check
+from atomic_agents.web.auth import Caller, Gate, address_of
 from atomic_agents.web.dashboard import draw
 from atomic_agents.web.dashboard.actions import ACTIONS, SAID
 from atomic_agents.web.dashboard.look import Look
 from atomic_agents.web.dashboard.pages import PAGES, drawn, live_href
 from atomic_agents.web.desk import Desk
-from atomic_agents.web.limits import Bounded, Rates
-from atomic_agents.web.refusals import Refused
+from atomic_agents.web.limits import CALLER_KEY, RateLimit
+from atomic_agents.web.refusals import SAFE_HEADERS, Refused
 
 COOKIE = "atomic_agents_token"
 HEADERS: Mapping[str, str] = {
+    **SAFE_HEADERS,
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
-    "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "cache-control": "no-store",
 }
 _STATIC: Mapping[str, str] = {
     "dashboard.css": "text/css", "uPlot.min.css": "text/css", "dashboard.js": "text/javascript",
     "uPlot.iife.min.js": "text/javascript",
 }  # fmt: skip
+_EVENTS, _LOGIN, _STATIC_PATH = "/events", "/login", "/static/"
+_LOGIN_RATE, _LOGIN_BURST = 1.0, 20.0  # of one address, a second and at first
 _WHOLE_VAULT = ("upgrade",)
 """Pages that tell of every agent, so that a token for some does not open them."""
 _LOOK = 1.0  # seconds between looks at the vault
@@ -62,9 +61,9 @@ class Live:
 
     def __init__(self, desk: Desk, settings: Settings) -> None:
         self._desk = desk
-        self._rates = Rates(settings.limits.rate)
+        self._logins = RateLimit(_LOGIN_RATE, _LOGIN_BURST)
         self._gate = Gate(
-            self._holder, settings.needs_token, settings.only, settings.hosts, settings.proxy,
+            token_check(desk), settings.needs_token, settings.only, settings.hosts, settings.proxy,
             local=("admin", "run", "read"),  # who is on this machine can type the commands too
             cookie=COOKIE,
         )  # fmt: skip
@@ -77,28 +76,31 @@ class Live:
         routes = [Route(live_href(page), self._guarded(self._page(page))) for page in PAGES]
         routes += [Route(f"/{name}", self._guarded(self._form(name)), methods=["POST"]) for name in ACTIONS]
         routes += [
-            *vital(self._desk),
-            Route("/events", self._guarded(self._events)),
-            Route("/login", self._login, methods=["POST"]),
-            Route("/static/{name}", self._static),
+            Route(_EVENTS, self._guarded(self._events)),
+            Route(_LOGIN, self._login, methods=["POST"]),
+            Route(f"{_STATIC_PATH}{{name}}", self._static),
         ]
-        return Bounded(
-            Starlette(routes=routes, exception_handlers={404: self._nowhere, 405: self._nowhere, Exception: self._bug})
+        app = Starlette(
+            routes=routes, exception_handlers={404: self._nowhere, 405: self._nowhere, Exception: self._bug}
         )
+        rules = Rules(
+            _refused,
+            needs_nobody=lambda request: request.url.path == _LOGIN or request.url.path.startswith(_STATIC_PATH),
+            is_stream=lambda request: request.url.path == _EVENTS,
+            headers=HEADERS,
+        )
+        return Admission(app, self._desk, self._gate, rules)
 
     def _guarded(
         self, act: Callable[[Request, Caller], Awaitable[Response]]
     ) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
+            caller = caller_of(request.scope)
             try:
-                self._gate.check_place(request)
-                caller = await self._gate.admit(request)
-                self._rates.take(caller.name)
                 caller.require("read")
-                response = await act(request, caller)
+                return await act(request, caller)
             except (Refused, AtomicAgentsError) as error:
-                response = _refused(request, error)
-            return _safe(response)
+                return _refused(request, error)
 
         return endpoint
 
@@ -181,37 +183,41 @@ class Live:
     async def _login(self, request: Request) -> Response:
         """Take a token and keep it in a cookie that no script and no other site sees."""
         try:
-            self._gate.check_place(request)
-            self._rates.take(f"login {request.client.host if request.client else ''}")
-            form = await self._sent(request)
+            form = await self._login_form(request)
         except (Refused, AtomicAgentsError) as error:
-            return _safe(_refused(request, error))
+            return _refused(request, error)
         secret, where = form.get("token", "").strip(), form.get("next", "/")
-        if await self._holder(secret) is None:
-            unknown = Refused(401, "unauthorized", "the token is unknown, revoked or expired")
-            return _safe(_refused(request, unknown))
         is_ours = where.startswith("/") and where[1:2] not in ("/", "\\")
         response = RedirectResponse(where if is_ours else "/", 303)
         is_safe = request.url.scheme == "https"
         response.set_cookie(COOKIE, secret, max_age=_MONTH, httponly=True, samesite="strict", secure=is_safe)
-        return _safe(response)
+        return response
+
+    async def _login_form(self, request: Request) -> Mapping[str, str]:
+        """The fields of a login, with a token that is known.
+
+        Raises:
+            Refused: it is not, or there were too many.
+        """
+        address = address_of(request)
+        if wait := self._logins.take(address):
+            raise limits.too_fast(wait)
+        form = await self._sent(request)
+        if await self._gate.tokens.holder(form.get("token", "").strip(), address) is None:
+            raise Refused(401, "unauthorized", "the token is unknown, revoked or expired")
+        return form
 
     async def _static(self, request: Request) -> Response:
         name = request.path_params["name"]
         if name not in _STATIC:
             return await self._nowhere(request, None)
-        response = Response(static(name), media_type=_STATIC[name])
-        _safe(response).headers["cache-control"] = "max-age=300"
-        return response
+        return Response(static(name), media_type=_STATIC[name], headers={"cache-control": "max-age=300"})
 
     async def _nowhere(self, request: Request, _error: object) -> Response:
-        return _safe(_refused(request, Refused(404, "not-found", f"there is no page {request.url.path}")))
+        return _refused(request, Refused(404, "not-found", f"there is no page {request.url.path}"))
 
     async def _bug(self, request: Request, error: Exception) -> Response:
-        return _safe(_refused(request, InternalError(f"a bug: {type(error).__name__}: {error}")))
-
-    async def _holder(self, secret: str) -> Token | None:
-        return await self._desk.read(tokens.holder, secret)
+        return _refused(request, InternalError(f"a bug: {type(error).__name__}: {error}"))
 
 
 class _Watch:
@@ -228,7 +234,11 @@ class _Watch:
         async with self._lock:
             begun = time.monotonic()
             if begun >= self._next:
-                self._digest = await self._desk.read(_stamps)
+                own = CALLER_KEY.set("")  # it is nobody's reading, since everybody waits for it
+                try:
+                    self._digest = await self._desk.read(_stamps)
+                finally:
+                    CALLER_KEY.reset(own)
                 took = time.monotonic() - begun
                 self._next = begun + max(_LOOK, took * _SHARE)
             return self._digest
@@ -242,6 +252,7 @@ def _stamps(workspace: Workspace) -> str:
     return found.hexdigest()
 
 
+@cache
 def static(name: str) -> bytes:
     """One of the files that pages need."""
     return (resources.files("atomic_agents.web.dashboard") / "static" / name).read_bytes()
@@ -262,9 +273,3 @@ def _refused(request: Request, error: Refused | AtomicAgentsError) -> Response:
     )  # fmt: skip
     headers = {name: value for name, value in refused.headers.items() if name != "www-authenticate"}
     return HTMLResponse(body, refused.status, headers)
-
-
-def _safe(response: Response) -> Response:
-    for name, text in HEADERS.items():
-        response.headers.setdefault(name, text)
-    return response
