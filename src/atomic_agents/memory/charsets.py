@@ -28,9 +28,7 @@ _CODECS: Final[Mapping[str, tuple[str, ...]]] = {
 _NAMES: Final[Mapping[str, str]] = {
     **{name: codec for codec, names in _CODECS.items() for name in names},
     **{f"{kind}125{digit}": f"cp125{digit}" for digit in range(9) for kind in ("windows-", "cp", "x-cp")},
-    **{
-        f"{kind}8859-{part}": f"iso8859-{part}" for part in (*range(2, 12), *range(13, 17)) for kind in ("iso-", "iso")
-    },
+    **{f"{kind}8859-{part}": f"iso8859-{part}" for part in (*range(2, 12), *range(13, 17)) for kind in ("iso-", "iso")},
     **dict.fromkeys(("iso-8859-1", "iso8859-1"), "cp1252"),
 }
 _BOMS: Final = (
