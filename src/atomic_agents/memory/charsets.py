@@ -1,73 +1,79 @@
-"""The charsets in which untrusted text is read: those that pages are written in, after the WHATWG Encoding Standard.
+"""The character sets that a document may name: those that text is written in, and that decode in linear time.
 
-No name reaches Python's codecs that is not in this table: some of those are quadratic or are no charsets.
+What a name stands for is what browsers take it for (WHATWG Encoding Standard): `iso-8859-1` is Windows-1252, `gb2312`
+is GB 18030. No other name reaches Python's codecs: some of those are quadratic, and some are no character sets.
 """
 
 import codecs
 import re
-from collections.abc import Mapping
-from typing import Final
 
-_CODECS: Final[Mapping[str, tuple[str, ...]]] = {
-    "utf-8": ("utf-8", "utf8", "unicode-1-1-utf-8"),
-    "utf-16-le": ("utf-16", "utf-16le", "utf-16-le", "utf16", "unicode", "ucs-2"),
-    "utf-16-be": ("utf-16be", "utf-16-be"),
-    "cp1252": ("ascii", "us-ascii", "latin1", "latin-1", "l1", "cp819", "ansi-x3.4-1968"),
-    "cp932": ("shift-jis", "shiftjis", "sjis", "x-sjis", "ms-kanji", "windows-31j", "cp932"),
-    "euc-jp": ("euc-jp", "eucjp", "x-euc-jp"),
-    "iso2022-jp": ("iso-2022-jp",),
-    "cp949": ("euc-kr", "euckr", "ks-c-5601-1987", "ksc5601", "korean", "cp949", "windows-949"),
-    "gb18030": ("gb18030", "gbk", "x-gbk", "gb2312", "gb-2312", "euc-cn", "chinese", "cp936"),
-    "big5hkscs": ("big5", "big5-hkscs", "cn-big5", "x-x-big5", "csbig5"),
-    "koi8-r": ("koi8-r", "koi8", "koi"),
-    "koi8-u": ("koi8-u", "koi8-ru"),
-    "cp866": ("ibm866", "cp866", "866"),
-    "cp874": ("windows-874", "cp874", "tis-620"),
-    "mac-roman": ("macintosh", "mac", "x-mac-roman"),
-}
-_NAMES: Final[Mapping[str, str]] = {
-    **{name: codec for codec, names in _CODECS.items() for name in names},
-    **{f"{kind}125{digit}": f"cp125{digit}" for digit in range(9) for kind in ("windows-", "cp", "x-cp")},
-    **{f"{kind}8859-{part}": f"iso8859-{part}" for part in (*range(2, 12), *range(13, 17)) for kind in ("iso-", "iso")},
-    **dict.fromkeys(("iso-8859-1", "iso8859-1"), "cp1252"),
-}
-_BOMS: Final = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-_STATED: Final = re.compile(r"charset\s*=\s*[\"']?([^\s;\"'>]{1,40})", re.IGNORECASE)
-_META: Final = re.compile(rb"<meta[^>]{1,400}charset\s{0,9}=\s{0,9}[\"']?([\w.:-]{1,40})", re.IGNORECASE)
-_HEAD: Final = 4096
+_NAMES = (
+    "utf-8", "utf-16", "utf-16-le", "utf-16-be", "mac-roman", "koi8-r", "koi8-u", "cp932", "euc_jp", "iso2022_jp",
+    "cp949", "gb18030", "big5hkscs",
+    *(f"iso8859-{number}" for number in (*range(2, 9), 10, *range(13, 17))),
+    *(f"cp{number}" for number in (437, 850, 866, 874, *range(1250, 1259))),
+)  # fmt: skip
+_ALIASES = {
+    **dict.fromkeys(("ascii", "usascii", "latin1", "l1", "iso88591", "ansix341968"), "cp1252"),
+    **dict.fromkeys(("latin2", "l2"), "iso8859-2"), **dict.fromkeys(("latin9", "l9"), "iso8859-15"),
+    **dict.fromkeys(("latin5", "l5", "iso88599"), "cp1254"), **dict.fromkeys(("tis620", "iso885911"), "cp874"),
+    **dict.fromkeys(("shiftjis", "sjis", "xsjis", "mskanji", "windows31j"), "cp932"), "xeucjp": "euc_jp",
+    **dict.fromkeys(("euckr", "ksc56011987", "ksc5601", "korean", "uhc"), "cp949"),
+    **dict.fromkeys(("gb2312", "gbk", "xgbk", "euccn", "chinese", "cp936"), "gb18030"),
+    **dict.fromkeys(("big5", "cnbig5", "xxbig5", "csbig5"), "big5hkscs"),
+    **dict.fromkeys(("macintosh", "macroman", "xmacroman"), "mac-roman"), "ibm866": "cp866", "koi8": "koi8-r",
+    **dict.fromkeys(("utf8sig", "unicode11utf8"), "utf-8"),
+}  # fmt: skip
+_INSIGNIFICANT = re.compile(r"[-_\s:.]")
+_BY_NAME = {_INSIGNIFICANT.sub("", name): name for name in _NAMES} | _ALIASES
+_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_LONGEST_NAME = 40
+_HEAD = 4096
+_IN_HEADER = re.compile(r"charset\s*=\s*[\"']?([^\s;,\"'>]*)", re.IGNORECASE)
+_IN_PAGE = re.compile(rb"<meta[^>]{1,400}charset\s{0,9}=\s{0,9}[\"']?([^\s;\"'>/]{1,40})", re.IGNORECASE)
+
+
+def codec_for(charset: str) -> str | None:
+    """The codec for a charset as a header or a page names it; None where it is not one that text comes in."""
+    if len(charset) > _LONGEST_NAME:
+        return None
+    plain = _INSIGNIFICANT.sub("", charset.lower())
+    return _BY_NAME.get(plain) or _BY_NAME.get(plain.removeprefix("x").replace("windows", "cp"))
 
 
 def stated_in(content_type: str) -> str:
     """The charset that a content type states, "" for none."""
-    hit = _STATED.search(content_type)
+    hit = _IN_HEADER.search(content_type)
     return hit[1] if hit else ""
 
 
 def stated_in_page(page: bytes) -> str:
-    """The charset that the head of a page states, "" for none; one that could be read there is not UTF-16."""
-    hit = _META.search(page[:_HEAD])
+    """The charset that the head of a page states, "" for none; where that could be read, the page is not UTF-16."""
+    hit = _IN_PAGE.search(page[:_HEAD])
     stated = hit[1].decode("ascii", "replace") if hit else ""
-    return "utf-8" if stated.lower().startswith("utf-16") else stated
+    return "utf-8" if (codec_for(stated) or "").startswith("utf-16") else stated
 
 
 def decode(data: bytes, stated: str = "") -> tuple[str, str]:
-    """The text, and "" or why it is not read as stated: what cannot be decoded becomes U+FFFD."""
+    """The text in the charset that is stated, UTF-8 where none is; and "" or why it is not read as stated.
+
+    A byte order mark beats what is stated. What cannot be decoded becomes U+FFFD.
+    """
     for bom, codec in _BOMS:
         if data.startswith(bom):
             return data[len(bom) :].decode(codec, errors="replace"), ""
-    name = re.sub(r"[_\s]", "-", stated.strip().lower()) if stated else "utf-8"
-    if name in _NAMES:
-        return data.decode(_NAMES[name], errors="replace"), ""
-    return data.decode(errors="replace"), f"its charset {stated[:40]!a} is not one that is read; it is read as utf-8"
+    named = codec_for(stated or "utf-8")
+    if named is None:
+        shown = stated[:_LONGEST_NAME]
+        return data.decode(errors="replace"), f"its charset {shown!a} is not one that is read; it is read as utf-8"
+    return data.decode(named, errors="replace"), ""
 
 
 def guess(data: bytes) -> str:
-    """The text of a file that states no charset: UTF-8 where it is that, Windows-1252 otherwise."""
+    """The text of a file that states no charset: UTF-8 or UTF-16 where it is that, Windows-1252 otherwise."""
+    if data.startswith(tuple(bom for bom, _ in _BOMS)):
+        return decode(data)[0]
     try:
-        return decode(data)[0] if data.startswith(tuple(bom for bom, _ in _BOMS)) else data.decode()
+        return data.decode()
     except UnicodeDecodeError:
         return data.decode("cp1252", errors="replace")

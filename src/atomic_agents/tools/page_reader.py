@@ -51,14 +51,20 @@ def read(request: Mapping[str, object], _data: bytes) -> Mapping[str, object]:
         return _understood(connection.getresponse(), get["most"])
     except _Refused as error:
         return {"refused": str(error)}
-    except (http.client.HTTPException, ValueError) as error:
-        return {"refused": f"{get['host']} gives no proper answer: {type(error).__name__}: {str(error)[:200]}"}
+    except http.client.HTTPException as error:
+        return {"refused": _improper(get, error)}
     except TimeoutError:
         return {"late": True}
-    except OSError as error:
+    except OSError as error:  # an error of a certificate is also one of values
         return {"unreachable": f"{get['host']} cannot be reached: {error.strerror or error}"}
+    except ValueError as error:
+        return {"refused": _improper(get, error)}
     finally:
         connection.close()
+
+
+def _improper(get: Get, error: Exception) -> str:
+    return f"{get['host']} gives no proper answer: {type(error).__name__}: {str(error)[:200]}"
 
 
 class _Connection(http.client.HTTPConnection):

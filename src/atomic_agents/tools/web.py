@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from atomic_agents.core.model import ToolSpec
-from atomic_agents.guard.addresses import Address, is_public
+from atomic_agents.tools.addresses import Address, is_public
 from atomic_agents.guard.reader_process import Limits, ReaderFailed, ReaderLate, ReaderProcess
 from atomic_agents.tools.pages import as_data
 from atomic_agents.tools.tool import Tool
@@ -87,7 +87,7 @@ class Web:
             raise Refused("a URL with a user name in it is not fetched")
         if any(ord(sign) <= 32 or ord(sign) == 127 for sign in url):
             raise Refused(f"{url[:_SHOWN]!a} has signs that no URL has")
-        host = _host(parts.hostname)
+        host = _host(parts.hostname, in_brackets="[" in parts.netloc)
         if not any(fnmatch.fnmatchcase(host, _pattern(pattern)) for pattern in self.hosts):
             raise Refused(f"tools.md does not allow {host}; fetch_hosts has {', '.join(self.hosts)}")
         return parts, host
@@ -187,15 +187,18 @@ def _next(url: str, location: str) -> str:
     return after
 
 
-def _host(name: str) -> str:
+def _host(name: str, *, in_brackets: bool) -> str:
     """A host as it is looked up: a name in ASCII and lower case, or an address in its one usual spelling.
 
     Raises:
         Refused: it is neither, or a number that some read as one address and some as another.
     """
     try:
-        if ":" in name:
-            return str(ipaddress.IPv6Address(name))
+        if in_brackets:
+            address = ipaddress.IPv6Address(name)
+            if address.scope_id is not None:
+                raise ValueError("it is an address of one network")
+            return str(address)
         host = name.rstrip(".").lower()
         if not host.isascii():
             host = host[:_SHOWN].encode("idna").decode().lower()

@@ -2,7 +2,7 @@ import ipaddress
 
 import pytest
 
-from atomic_agents.guard.addresses import SPECIAL_IPV4, SPECIAL_IPV6, is_public
+from atomic_agents.tools.addresses import SPECIAL_IPV4, SPECIAL_IPV6, is_public
 
 
 @pytest.mark.parametrize("network", [*SPECIAL_IPV4, *SPECIAL_IPV6])
