@@ -40,7 +40,8 @@ def test_the_words_of_a_page_are_read(page: str, text: str) -> None:
 
 
 def test_links_stand_before_their_words_where_they_are_asked_for() -> None:
-    page = "<nav>menu</nav> <a class=x href='https://a.example/?x=1&amp;y=2'>one</a> <a href=/two>two</a> <a name=x>three</a>"
+    links = "<a class=x href='https://a.example/?x=1&amp;y=2'>one</a> <a href=/two>two</a> <a name=x>three</a>"
+    page = f"<nav>menu</nav> {links}"
 
     assert page_text(page, links=True) == "menu\n\n(https://a.example/?x=1&y=2) one two three\n"
     assert page_text(page) == "one two three\n"

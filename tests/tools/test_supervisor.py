@@ -151,15 +151,11 @@ def test_calls_side_by_side_end_what_is_theirs_and_nothing_else(mark: str, tmp_p
 
 def test_what_a_tool_started_ends_with_the_process_that_called_it(mark: str, tmp_path: Path) -> None:
     (tmp_path / "tool.py").write_text(code(mark, "daemon()", "time.sleep(300)"))
-    caller = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import sys; from pathlib import Path; from atomic_agents.tools.process import Job, run\n"
-            "run(Job('t.py', {'t.py': Path(sys.argv[1]).read_text()}, {}, 300.0, {}))",
-            str(tmp_path / "tool.py"),
-        ]
+    program = (
+        "import sys; from pathlib import Path; from atomic_agents.tools.process import Job, run\n"
+        "run(Job('t.py', {'t.py': Path(sys.argv[1]).read_text()}, {}, 300.0, {}))"
     )
+    caller = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "tool.py")])
     try:
         began = wait_until(lambda: running(mark))
     finally:

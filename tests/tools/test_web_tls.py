@@ -13,6 +13,7 @@ from atomic_agents.tools.web import Refused, Web
 
 x509 = pytest.importorskip("cryptography.x509")
 
+OK = b"HTTP/1.1 200 OK\r\n"
 Send = Callable[[ssl.SSLSocket], None]
 
 
@@ -99,9 +100,9 @@ def test_a_redirect_leads_from_https_to_nothing_less(certificate: Path) -> None:
 
 @pytest.mark.parametrize(
     ("before", "drop"),
-    [(b"", b"H"), (b"HTTP/1.1 200 OK\r\nx: ", b"y"), (b"HTTP/1.1 200 OK\r\n", b"x: y\r\n"), (b"HTTP/1.1 200 OK\r\n\r\n", b"x")],
+    [(b"", b"H"), (OK + b"x: ", b"y"), (OK, b"x: y\r\n"), (OK + b"\r\n", b"x")],
     ids=["status line", "header", "header lines", "body"],
-)  # fmt: skip
+)
 def test_the_deadline_holds_for_what_comes_drop_by_drop_behind_tls(
     certificate: Path, before: bytes, drop: bytes
 ) -> None:

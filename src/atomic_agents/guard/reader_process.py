@@ -1,4 +1,4 @@
-"""Have untrusted bytes read by a process of its own, which is held to limits of time, processor time, memory and answer.
+"""Have untrusted bytes read by a process of its own, with limits of time, processor time, memory and answer.
 
 The process has neither the keys nor the threads of this one. Whatever a page, a header or a file does to the code that
 reads it, the request ends at its deadline; limits on processor time and memory hold where the system has them (POSIX;
@@ -18,8 +18,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
-
-import atomic_agents
 
 _ENVIRONMENT: Final = ("PATH", "LANG", "LC_ALL", "TZ", "SYSTEMROOT", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _START: Final = (
@@ -131,5 +129,5 @@ class ReaderProcess:
 
 def _import_path() -> list[str]:
     """Where this process imports from, without folders that depend on where it was started."""
-    package = str(Path(atomic_agents.__file__).parent.parent)
+    package = str(Path(__file__).resolve().parents[2])
     return [package, *(path for path in sys.path if os.path.isabs(path) and path != package)]

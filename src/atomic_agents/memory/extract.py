@@ -1,7 +1,7 @@
 """The text of a file that somebody hands in: Markdown, plain text, HTML, PDF, DOCX.
 
-HTML, PDF and DOCX are read in a process of its own, with limits: a file that makes its reader stumble ends that. PDF and
-DOCX need libraries of the `documents` extra. The pages of a PDF are set apart by form feeds.
+HTML, PDF and DOCX are read in a process of its own, with limits: a file that makes its reader stumble ends that. PDF
+and DOCX need libraries of the `documents` extra. The pages of a PDF are set apart by form feeds.
 """
 
 import importlib.util
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from atomic_agents.core.errors import DocumentUnreadable, UsageError
 from atomic_agents.guard.reader_process import Limits, ReaderFailed, ReaderProcess
-from atomic_agents.memory.charsets import guess as plain
+from atomic_agents.memory.charsets import guess
 
 PAGE_BREAK = "\f"
 MOST_BYTES = 64 * 1024 * 1024
@@ -44,7 +44,7 @@ def text_of(name: str, data: bytes, *, limits: Limits = LIMITS) -> str:
         raise UsageError(f"{name} is none of {', '.join(sorted(FORMS))}", hint="save it as one of these")
     if len(data) > MOST_BYTES:
         raise _unreadable(name, f"is larger than {MOST_BYTES // 1_048_576} MiB", "split it")
-    text = plain(data) if form.is_text else _read_apart(name, form, data, limits)
+    text = guess(data) if form.is_text else _read_apart(name, form, data, limits)
     if not text.strip():
         hint = "run text recognition over it, or hand in its text" if not form.is_text else "it is empty"
         raise _unreadable(name, "holds no text", hint)

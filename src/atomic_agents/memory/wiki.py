@@ -18,7 +18,7 @@ from atomic_agents.core.document import Document, render
 from atomic_agents.core.errors import DocumentUnreadable
 from atomic_agents.core.store import Blob, normal_name
 from atomic_agents.core.values import Problem
-from atomic_agents.memory import extract
+from atomic_agents.memory import charsets, extract
 from atomic_agents.vault import index, layout, note
 from atomic_agents.vault.note import Note
 from atomic_agents.vault.vault import Vault
@@ -136,7 +136,7 @@ def source(vault: Vault, agent: str, path: str) -> Source | None:
         return None
     form = extract.form_of(path)
     if form is not None and form.is_text:
-        return Source(path, _sha256(blob.data), extract.plain(blob.data))
+        return Source(path, _sha256(blob.data), charsets.guess(blob.data))
     sidecar = vault.document(f"{agent}/{layout.raw_sidecar(path)}")
     return Source(path, _sha256(blob.data), sidecar.body if sidecar else "")
 

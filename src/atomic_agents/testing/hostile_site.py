@@ -25,8 +25,8 @@ Pieces = Iterable[bytes]
 class Form:
     """One way to hold up a reader: what is sent, a given number of bytes long where it is a page.
 
-    `verdict` is how reading it has to end: `text`, `refused`, `late`, or `stopped`, by whichever limit is reached first;
-    `words` stand in the text or in the refusal.
+    `verdict` is how reading it has to end: `text`, `refused`, `late`, or `stopped`, by whichever limit is reached
+    first; `words` stand in the text or in the refusal.
     """
 
     name: str

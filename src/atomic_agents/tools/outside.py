@@ -1,7 +1,7 @@
 """Files outside the vault that read paths allow, by one rule whether they are read, listed or searched.
 
-No link below the folder that allows it is followed, hidden files are left out, and the vault is reached by its own paths
-alone. A file is opened name by name from that folder, so that no link can be put in the way.
+No link below the folder that allows it is followed, hidden files are left out, and the vault is reached by its own
+paths alone. A file is opened name by name from that folder, so that no link can be put in the way.
 """
 
 import errno

@@ -23,7 +23,7 @@ _CHUNK: Final = 1 << 16
 
 
 class Get(TypedDict):
-    """What is asked for: `address` is connected to, `host` is whom the certificate has to name, `most` bytes are read."""
+    """What is asked for: `address` is connected to, the certificate names `host`, and `most` bytes are read."""
 
     address: str
     host: str

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from atomic_agents.core.model import ToolSpec
-from atomic_agents.tools.addresses import Address, is_public
 from atomic_agents.guard.reader_process import Limits, ReaderFailed, ReaderLate, ReaderProcess
+from atomic_agents.tools.addresses import Address, is_public
 from atomic_agents.tools.pages import as_data
 from atomic_agents.tools.tool import Tool
 
@@ -194,21 +194,25 @@ def _host(name: str, *, in_brackets: bool) -> str:
         Refused: it is neither, or a number that some read as one address and some as another.
     """
     try:
-        if in_brackets:
-            address = ipaddress.IPv6Address(name)
-            if address.scope_id is not None:
-                raise ValueError("it is an address of one network")
-            return str(address)
-        host = name.rstrip(".").lower()
-        if not host.isascii():
-            host = host[:_SHOWN].encode("idna").decode().lower()
-        if not _NAME.fullmatch(host):
-            raise ValueError("it is no host name")
-        if _NUMBER.fullmatch(host.rpartition(".")[2]):
-            return str(ipaddress.IPv4Address(host))
+        return _ipv6(name) if in_brackets else _name(name)
     except ValueError as error:
         raise Refused(f"{name[:_SHOWN]!a} is not fetched: {error}") from None
-    return host
+
+
+def _ipv6(text: str) -> str:
+    address = ipaddress.IPv6Address(text)
+    if address.scope_id is not None:
+        raise ValueError("it is an address of one network")
+    return str(address)
+
+
+def _name(text: str) -> str:
+    host = text.rstrip(".").lower()
+    if not host.isascii():
+        host = host[:_SHOWN].encode("idna").decode().lower()
+    if not _NAME.fullmatch(host):
+        raise ValueError("it is no host name")
+    return str(ipaddress.IPv4Address(host)) if _NUMBER.fullmatch(host.rpartition(".")[2]) else host
 
 
 def _pattern(pattern: str) -> str:
