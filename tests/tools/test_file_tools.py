@@ -220,7 +220,7 @@ def test_what_cannot_be_read_is_skipped_and_counted(desk: Desk, monkeypatch: pyt
 
     assert not found.failed
     assert "lease.txt:1: rent is due on the FIRST" in found.text
-    assert "(1 that cannot be read was skipped)" in found.text
+    assert "(left out: 1 that cannot be read)" in found.text
 
 
 def test_a_folder_behind_a_link_is_listed_no_more_than_its_files_are_read(desk: Desk) -> None:

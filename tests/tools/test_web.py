@@ -137,7 +137,7 @@ def test_one_private_address_among_public_ones_spoils_the_name() -> None:
     ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.7", "224.0.0.1",
      "255.255.255.255", "192.0.0.192", "192.0.0.9", "198.18.0.1", "192.88.99.1", "240.0.0.1", "203.0.113.1", "::1",
      "::", "fe80::1", "fc00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "64:ff9b::c000:c0",
-     "2002:7f00:1::", "2002:c000:c0::", "ff02::1", "5f00::1", "3fff::1", "2001::1", "2001:20::1", "2001:db8::1",
+     "2002:7f00:1::", "2002:c000:c0::", "2002:808:808::", "ff02::1", "5f00::1", "3fff::1", "2001::1", "2001:20::1", "2001:db8::1",
      "100::1", "2620:4f:8000::1", "4000::1"],
 )  # fmt: skip
 def test_no_address_inside_is_public(address: str) -> None:
@@ -151,12 +151,51 @@ def test_no_address_inside_is_public(address: str) -> None:
         "8.8.8.8",
         "192.0.1.1",
         "64:ff9b::808:808",
-        "2002:808:808::",
         "2606:2800:220:1:248:1893:25c8:1946",
     ],
 )
 def test_an_address_outside_is_public(address: str) -> None:
     assert is_public(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["0177.0.0.1", "0x7f.0.0.1", "127.1", "2130706433", "0x7f000001", "017700000001", "0x5db8d822", "1.2.3", "1.2.3.4.5",
+     "8.8.8.010", "256.1.1.1", "x.0x7f", "[fe80::1%25eth0]", "[::1%eth0]", "[v1.x]", "tides.example%00.x", "a..b", "a b",
+     "tides_example\\", "x" * 64 + ".example", "\u2460.\u0660.0x1", "\ud800.example", "xn--\ud800"],
+)  # fmt: skip
+def test_a_host_that_some_read_as_another_is_refused_before_it_is_looked_up(host: str) -> None:
+    looked_up: list[str] = []
+
+    def resolve(name: str, _port: int) -> list[str]:
+        looked_up.append(name)
+        return ["93.184.216.34"]
+
+    with pytest.raises(Refused):
+        Web(("*",), resolve=resolve).fetch(f"http://{host}/")
+    assert looked_up == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "host", "looked_up"),
+    [
+        ("b\u00fccher.example", "b\u00fccher.example", "xn--bcher-kva.example"),
+        ("b\u00fccher.example", "xn--bcher-kva.example", "xn--bcher-kva.example"),
+        ("*.example", "T\u0130des\u3002example".replace("\u0130", "i"), "tides.example"),
+        ("93.184.216.34", "\u2469.1.1.1", ""),
+        ("*", "[2606:2800:220:1:0:0:25c8:1946]", "2606:2800:220:1::25c8:1946"),
+    ],
+)
+def test_a_host_is_compared_and_looked_up_in_one_spelling(pattern: str, host: str, looked_up: str) -> None:
+    names: list[str] = []
+
+    def resolve(name: str, _port: int) -> list[str]:
+        names.append(name)
+        return ["127.0.0.1"]
+
+    with pytest.raises(Refused, match="no public address" if looked_up else "does not allow"):
+        Web((pattern,), resolve=resolve).fetch(f"http://{host}/")
+    assert names == ([looked_up] if looked_up else [])
 
 
 @pytest.mark.parametrize(

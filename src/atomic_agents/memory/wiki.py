@@ -18,7 +18,7 @@ from atomic_agents.core.document import Document, render
 from atomic_agents.core.errors import DocumentUnreadable
 from atomic_agents.core.store import Blob, normal_name
 from atomic_agents.core.values import Problem
-from atomic_agents.memory import extract, isolated
+from atomic_agents.memory import extract
 from atomic_agents.vault import index, layout, note
 from atomic_agents.vault.note import Note
 from atomic_agents.vault.vault import Vault
@@ -157,7 +157,7 @@ def taken_in(
         UsageError, DocumentUnreadable: it cannot be read, as `extract.text_of` says.
     """
     path, form = f"raw/{file}", extract.form_of(file)
-    text = isolated.text_of(file, data)
+    text = extract.text_of(file, data)
     blob = vault.store.read(f"{agent}/{path}")
     side = f"{agent}/{layout.raw_sidecar(path)}"
     sidecar, side_blob = vault.document(side), vault.store.read(side)

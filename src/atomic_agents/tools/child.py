@@ -1,7 +1,6 @@
 """The program in which a tool on disk runs: it shuts itself in, calls the handler, and leaves the answer in a file.
 
-It is started by path and imports nothing of ours, so that it is alone with the tool. On Linux it is two processes: the
-one that was started stays outside, inherits whatever the tool leaves behind, and ends it.
+It is started by path and imports nothing of ours, so that it is alone with the tool.
 """
 
 import asyncio
@@ -11,7 +10,6 @@ import importlib.util
 import inspect
 import json
 import os
-import signal
 import struct
 import sys
 import traceback
@@ -25,8 +23,6 @@ OPEN_FILES = 256
 # Linux has the same numbers for these on every machine.
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
 _NO_NEW_PRIVILEGES = 38
-_CHILD_SUBREAPER = 36
-_PARENT_DEATH_SIGNAL = 1
 _READ = 0b1101  # execute, read a file, read a folder
 _FILE = 0b111 | 1 << 14 | 1 << 15  # what may be said of a file that is no folder
 _SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc", "/opt", "/nix/store", "/run/systemd/resolve")
@@ -41,45 +37,6 @@ def landlock() -> int:
         return max(int(ctypes.CDLL(None).syscall(_CREATE, None, 0, 1)), 0)
     except (OSError, AttributeError):
         return 0
-
-
-def supervise(folder: str) -> int:
-    """Do the job in `folder` in a process of its own, and end all that it has started when it ends; its exit code.
-
-    A process that leaves its session and its parent is handed to this one, as the nearest subreaper, and so cannot
-    outlive the call. SIGTERM, and the end of the process that started this one, end the job.
-    """
-    library = ctypes.CDLL(None, use_errno=True)
-    if library.prctl(_CHILD_SUBREAPER, 1, 0, 0, 0):
-        main(folder)
-        return 0
-    library.prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM, 0, 0, 0)
-    job = os.fork()
-    if job == 0:
-        main(folder)
-        return 0
-    signal.signal(signal.SIGTERM, lambda _number, _frame: os.kill(job, signal.SIGKILL))
-    code: int | None = None
-    while True:
-        try:
-            ended, status = os.waitpid(-1, 0)
-        except ChildProcessError:
-            return code or 0
-        if ended == job:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            code = os.waitstatus_to_exitcode(status)
-        if code is not None:
-            _end_children()
-
-
-def _end_children() -> None:
-    """Kill the children of this process; theirs become its own, and are killed in turn."""
-    for name in os.listdir("/proc"):
-        if name.isdecimal():
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                stat = Path(f"/proc/{name}/stat").read_text(encoding="utf-8", errors="replace")
-                if int(stat.rpartition(")")[2].split()[1]) == os.getpid():
-                    os.kill(int(name), signal.SIGKILL)
 
 
 def main(folder: str) -> None:
@@ -175,7 +132,4 @@ def _allow(library: ctypes.CDLL, ruleset: int, path: str, access: int) -> None:
 
 
 if __name__ == "__main__":
-    if sys.platform.startswith("linux"):
-        ended = supervise(sys.argv[1])
-        sys.exit(ended if ended >= 0 else 128 - ended)
     main(sys.argv[1])

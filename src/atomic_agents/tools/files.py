@@ -1,6 +1,7 @@
 """Files as tools: read, list and search below read paths, write, edit and move below write paths."""
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -17,6 +18,7 @@ from atomic_agents.tools.tool import Tool
 _LISTED = 300
 _HITS = 60
 _SEARCHED = 5_000  # files
+_SECONDS = 20.0  # for a list or a search
 _LINE = 300
 _PATH = {"type": "string", "minLength": 1, "description": "relative to your own folder, or as other tools name it"}
 _TEXT = {"type": "string"}
@@ -32,8 +34,13 @@ def reading(store: Store, paths: PathPolicy) -> tuple[Tool, ...]:
     wanted = {"type": "string", "minLength": 2}
     return (
         Tool(_spec("read_file", read, {"path": _PATH, "offset": offset}, "path"), files.show, parallel=True),
-        Tool(_spec("list_files", listed, {"path": _PATH}), files.show_list, parallel=True),
-        Tool(_spec("search_files", search, {"text": wanted, "path": _PATH}, "text"), files.search, parallel=True),
+        Tool(_spec("list_files", listed, {"path": _PATH}), files.show_list, parallel=True, seconds=2 * _SECONDS),
+        Tool(
+            _spec("search_files", search, {"text": wanted, "path": _PATH}, "text"),
+            files.search,
+            parallel=True,
+            seconds=2 * _SECONDS,
+        ),
     )
 
 
@@ -77,52 +84,66 @@ class _Files:
         return page(path, _text(path, data), offset if isinstance(offset, int) else 0, tool="read_file")
 
     def show_list(self, arguments: Mapping[str, object]) -> str:
-        skipped: list[str] = []
-        found = list(islice(self._below(arguments, skipped), _LISTED + 1))
-        more = f"\n(more than {_LISTED}; name a folder)" if len(found) > _LISTED else ""
-        listed = "\n".join(map(_one_line, found[:_LISTED])) if found else "there is no file to read"
-        return as_data(str(arguments.get("path", "files")), f"{listed}{more}{_unreadable(skipped)}")
+        look = _Look()
+        found = list(islice(self._below(arguments, look), _LISTED + 1))
+        if len(found) > _LISTED:
+            look.notes.append(f"more than {_LISTED}; name a folder")
+        listed = [_one_line(path) for path in found[:_LISTED]] or ["there is no file to read"]
+        return as_data(str(arguments.get("path", "files")), "\n".join([*listed, *look.lines()]))
 
     def search(self, arguments: Mapping[str, object]) -> str:
         wanted = str(arguments["text"]).casefold()
-        skipped: list[str] = []
-        hits = list(islice(self._hits(arguments, wanted, skipped), _HITS + 1))
-        more = f"\n(more than {_HITS}; name a folder, or more of the text)" if len(hits) > _HITS else ""
-        matches = "\n".join(hits[:_HITS]) if hits else "nothing matches"
-        return as_data("search", f"{matches}{more}{_unreadable(skipped)}", wanted=wanted)
+        look = _Look()
+        hits = list(islice(self._hits(arguments, wanted, look), _HITS + 1))
+        if len(hits) > _HITS:
+            look.notes.append(f"more than {_HITS}; name a folder, or more of the text")
+        return as_data("search", "\n".join([*(hits[:_HITS] or ["nothing matches"]), *look.lines()]), wanted=wanted)
 
-    def _hits(self, arguments: Mapping[str, object], wanted: str, skipped: list[str]) -> Iterator[str]:
-        for path in islice(self._below(arguments, skipped), _SEARCHED):
+    def _hits(self, arguments: Mapping[str, object], wanted: str, look: "_Look") -> Iterator[str]:
+        for number, path in enumerate(self._below(arguments, look)):
+            if number == _SEARCHED:
+                look.notes.append(f"no more than {_SEARCHED:,} files were searched; name a folder")
+                return
             try:
                 data = self._bytes(path) or b""
             except (AtomicAgentsError, OSError):
-                skipped.append(path)
+                look.unreadable += 1
                 continue
             if b"\0" in data:
+                look.no_text += 1
                 continue
-            for number, line in enumerate(data.decode(errors="replace").splitlines(), 1):
+            for line_number, line in enumerate(data.decode(errors="replace").splitlines(), 1):
                 if wanted in line.casefold():
-                    yield f"{_one_line(path)}:{number}: {line.strip()[:_LINE]}"
+                    yield f"{_one_line(path)}:{line_number}: {line.strip()[:_LINE]}"
 
-    def _below(self, arguments: Mapping[str, object], skipped: list[str]) -> Iterator[str]:
-        """The readable files below the folder that is asked for; without one, all that the read paths allow.
+    def _below(self, arguments: Mapping[str, object], look: "_Look") -> Iterator[str]:
+        """The readable files at or below what is asked for; without that, all that the read paths allow."""
+        for path in self._found(arguments, look):
+            if look.is_late:
+                look.notes.append(f"stopped after {_SECONDS:g} s; name a folder")
+                return
+            yield path
 
-        Folders that cannot be read are added to `skipped`.
-        """
+    def _found(self, arguments: Mapping[str, object], look: "_Look") -> Iterator[str]:
         asked = arguments.get("path")
         if asked is None:
             yield from (path for path in self.store.paths() if self.paths.may_read(path))
             for folder in self.paths.outside:
-                yield from outside.files(self.paths, folder, _SEARCHED, skipped)
+                try:
+                    yield from outside.files(self.paths, folder, look.count_unreadable)
+                except PathRefused:  # a link into the vault
+                    look.count_unreadable()
             return
         folder = self.paths.locate(str(asked))
         if os.path.isabs(folder):
-            if self.paths.outside_of(folder) is None:
-                raise PathRefused(f"tools.md does not let you read {folder}")
-            yield from outside.files(self.paths, folder, _SEARCHED, skipped)
+            yield from outside.files(self.paths, folder, look.count_unreadable)
             return
-        prefix = f"{folder}/" if folder else ""
-        yield from (path for path in self.store.paths(prefix) if self.paths.may_read(path))
+        found = [
+            path for path in self.store.paths(folder) if _is_at_or_below(path, folder) and self.paths.may_read(path)
+        ]
+        if not found and folder and not self.paths.may_read(folder):
+            raise PathRefused(f"tools.md does not let you read {folder}")
+        yield from found
 
     def _bytes(self, path: str) -> bytes | None:
         if os.path.isabs(path):
@@ -131,6 +152,34 @@ class _Files:
             raise PathRefused(f"tools.md does not let you read {path}")
         blob = self.store.read(path)
         return blob.data if blob else None
+
+
+class _Look:
+    """What a list or a search left out, and when it has to end."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.unreadable = 0
+        self.no_text = 0
+        self._until = time.monotonic() + _SECONDS
+
+    @property
+    def is_late(self) -> bool:
+        return time.monotonic() > self._until
+
+    def count_unreadable(self) -> None:
+        self.unreadable += 1
+
+    def lines(self) -> list[str]:
+        """What is to be said of it, a line each."""
+        left_out = [f"{self.unreadable:,} that cannot be read"] if self.unreadable else []
+        left_out += [f"{self.no_text:,} that are no text"] if self.no_text else []
+        notes = [*self.notes, f"left out: {', '.join(left_out)}"] if left_out else self.notes
+        return [f"({note})" for note in notes]
+
+
+def _is_at_or_below(path: str, folder: str) -> bool:
+    return not folder or path == folder or path.startswith(f"{folder}/")
 
 
 def _write(edits: Edits) -> Callable[[Mapping[str, object]], str]:
@@ -191,11 +240,6 @@ def _said(done: str, diff: str) -> str:
         sum(line.startswith(sign) and not line.startswith(sign * 3) for line in diff.splitlines()) for sign in "+-"
     )
     return f"{done} (+{plus} -{minus} lines)"
-
-
-def _unreadable(skipped: list[str]) -> str:
-    count = len(skipped)
-    return f"\n({count:,} that cannot be read {'was' if count == 1 else 'were'} skipped)" if count else ""
 
 
 def _text(path: str, data: bytes) -> str:

@@ -14,14 +14,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from atomic_agents.tools import child
+from atomic_agents.tools import child, supervisor
 
 MAX_ANSWER = 1 << 20
 """Bytes of an answer that are read."""
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "SYSTEMROOT")
 _TAIL = 500
-_GRACE = 2.0  # seconds
+_SUPERVISED = sys.platform == "linux"
 _going: "set[subprocess.Popen[bytes]]" = set()
 
 
@@ -49,9 +49,15 @@ def isolation() -> tuple[str, ...]:
             "own process, minimal environment, limits, only the files it was given (Landlock)",
             "the network is open",
         )
-    if os.name == "posix":
+    if _SUPERVISED:
         return ("own process, minimal environment, limits", "files and the network are open: there is no Landlock here")
-    return ("own process, minimal environment", "files, memory and the network are open on this system")
+    beyond = "a process that leaves its session outlives the call"
+    if os.name == "posix":
+        return (
+            "own process, minimal environment, limits",
+            f"files and the network are open: there is no Landlock here; {beyond}",
+        )
+    return ("own process, minimal environment", f"files, memory and the network are open on this system; {beyond}")
 
 
 def run(job: Job) -> str:
@@ -80,11 +86,12 @@ def _wait(job: Job, home: Path) -> int:
     """Wait for the process, and end it and all that it started, however it went."""
     environ = {name: os.environ[name] for name in _KEPT if name in os.environ} | dict(job.environ)
     environ |= {"HOME": str(home / "home"), "TMPDIR": str(home / "home"), "PYTHONDONTWRITEBYTECODE": "1"}
+    programs = [supervisor.__file__, child.__file__] if _SUPERVISED else [child.__file__]
     with (home / "said").open("wb") as said:
         process = subprocess.Popen(
-            [sys.executable, "-I", str(Path(child.__file__)), str(home)],
-            stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=environ, cwd=home / "home",
-            start_new_session=os.name == "posix",
+            [sys.executable, "-I", *programs, str(home)],
+            stdin=subprocess.PIPE if _SUPERVISED else subprocess.DEVNULL, stdout=said, stderr=said, env=environ,
+            cwd=home / "home", start_new_session=os.name == "posix",
         )  # fmt: skip
         _going.add(process)
         try:
@@ -104,14 +111,22 @@ def _end_all() -> None:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End a process and its group; asked first, it ends those too that have left the group."""
-    if os.name == "posix":
-        if process.poll() is None:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_GRACE)
+    """End a process and all that it started.
+
+    On Linux its supervisor does that, when it is asked to; elsewhere, what has left its session (POSIX) or is no longer
+    below it (Windows) is not reached.
+    """
+    if process.stdin is not None:
+        with contextlib.suppress(OSError, ValueError):  # it has ended, or another thread has asked
+            process.stdin.write(b"\n")
+            process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(2 * supervisor.PATIENCE)
+    elif os.name == "posix":
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
+    elif process.poll() is None:
+        subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False)
     process.kill()
     process.wait()
 

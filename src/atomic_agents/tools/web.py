@@ -1,42 +1,39 @@
 """Fetch a page: from hosts that tools.md allows, at addresses that are public, within bounds of size, type and time.
 
-One deadline holds for all of it, from the look-up to the parsing of the page, whatever the server does.
 A host's addresses are looked up once, all of them are checked, and the connection goes to a checked one: what a name
-means cannot change in between. Every redirect goes through the same.
+means cannot change in between. Every redirect goes through the same. One deadline holds for all of it, from the first
+look-up to the last word; what a server sends is read in a process of its own, which ends with the deadline.
 """
 
-import codecs
-import contextlib
 import fnmatch
-import http.client
 import ipaddress
+import re
 import socket
-import ssl
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from urllib.parse import SplitResult, urljoin, urlsplit
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
-from atomic_agents.core.errors import DocumentUnreadable
 from atomic_agents.core.model import ToolSpec
-from atomic_agents.memory import isolated
-from atomic_agents.memory.charsets import codec_for
 from atomic_agents.tools.addresses import Address, is_public
+from atomic_agents.guard.reader_process import Limits, ReaderFailed, ReaderLate, ReaderProcess
 from atomic_agents.tools.pages import as_data
 from atomic_agents.tools.tool import Tool
 
 MAX_BYTES = 2 << 20
 SECONDS = 20.0
+CPU_SECONDS = 10
+MEMORY = 512 << 20
 MAX_REDIRECTS = 5
 
 Resolve = Callable[[str, int], Sequence[str]]
 
-_TYPES = ("text/", "application/json", "application/xml", "application/xhtml+xml", "application/rss+xml",
-          "application/atom+xml", "application/ld+json")  # fmt: skip
-_CHUNK = 1 << 16
+_MAX_URL = 4096
+_SHOWN = 200
+_MAX_ANSWER = 8 * MAX_BYTES  # a byte of a page is three of UTF-8 at most, and a tag a line break and a mark
+_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_QUOTED = "%/:=&?~#+!$,;'@()*[]|"  # is not escaped in a path or a query, escapes that stand there included
 
 
 class Refused(Exception):
@@ -56,130 +53,104 @@ class Web:
     resolve: Resolve = look_up
     allowed: Callable[[Address], bool] = is_public
     seconds: float = SECONDS
-    context: ssl.SSLContext = field(default_factory=ssl.create_default_context)
 
     def fetch(self, url: str) -> tuple[str, str]:
         """The address at which a page was found in the end, and its text.
 
         Raises:
-            Refused: the settings, the address, the type or the size forbid it.
+            Refused: the settings, the address, the type, the size or the deadline forbid it.
             OSError: it cannot be reached.
         """
-        deadline = time.monotonic() + self.seconds
-        try:
-            return self._follow(url, deadline)
-        except TimeoutError:
-            raise Refused(f"{urlsplit(url).hostname} took longer than {self.seconds:g} s") from None
-
-    def _follow(self, url: str, deadline: float) -> tuple[str, str]:
-        """The page at the end of its redirects, and its text."""
-        for _ in range(MAX_REDIRECTS + 1):
-            parts = self._checked(url)
-            status, headers, body = self._get(parts, deadline)
-            location = headers.get("location")
-            if status in (301, 302, 303, 307, 308) and location:
-                after = _joined(url, location)
-                if parts.scheme == "https" and not after.lower().startswith("https:"):
-                    raise Refused(f"{url} leads from https to {after}")
-                url = after
-                continue
-            if status >= 400:
-                raise Refused(f"{url} answers with status {status}")
-            return url, _as_text(headers, body, deadline)
+        self._checked(url)
+        limits = Limits(self.seconds, CPU_SECONDS, MEMORY, _MAX_ANSWER)
+        with ReaderProcess("atomic_agents.tools.page_reader", limits) as reader:
+            for _ in range(MAX_REDIRECTS + 1):
+                parts, host = self._checked(url)
+                answer = self._get(reader, parts, host)
+                if "text" in answer:
+                    return url, str(answer["text"])
+                url = _next(url, str(answer["location"]))
         raise Refused(f"more than {MAX_REDIRECTS} redirects")
 
-    def _checked(self, url: str) -> SplitResult:
+    def _checked(self, url: str) -> tuple[SplitResult, str]:
+        """A URL in its parts, and its host as it is looked up."""
+        if len(url) > _MAX_URL:
+            raise Refused(f"a URL of {len(url):,} characters is not fetched")
         try:
             parts = urlsplit(url)
             _ = parts.port
         except ValueError as error:
-            raise Refused(f"{url!a} is no URL: {error}") from None
+            raise Refused(f"{url[:_SHOWN]!a} is no URL: {error}") from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Refused(f"{url!a} is no http or https URL")
+            raise Refused(f"{url[:_SHOWN]!a} is no http or https URL")
         if parts.username is not None or parts.password is not None:
             raise Refused("a URL with a user name in it is not fetched")
         if any(ord(sign) <= 32 or ord(sign) == 127 for sign in url):
-            raise Refused(f"{url!a} has signs that no URL has")
-        host = parts.hostname.rstrip(".").lower()
-        if not any(fnmatch.fnmatchcase(host, pattern.lower()) for pattern in self.hosts):
+            raise Refused(f"{url[:_SHOWN]!a} has signs that no URL has")
+        host = _host(parts.hostname, in_brackets="[" in parts.netloc)
+        if not any(fnmatch.fnmatchcase(host, _pattern(pattern)) for pattern in self.hosts):
             raise Refused(f"tools.md does not allow {host}; fetch_hosts has {', '.join(self.hosts)}")
-        return parts
+        return parts, host
 
-    def _get(self, parts: SplitResult, deadline: float) -> tuple[int, Mapping[str, str], bytes]:
-        host, secure = parts.hostname or "", parts.scheme == "https"
+    def _get(self, reader: ReaderProcess, parts: SplitResult, host: str) -> Mapping[str, object]:
+        """What the reader says of a page: its `text`, or the `location` it leads to."""
+        secure = parts.scheme == "https"
         port = parts.port or (443 if secure else 80)
-        address = self._address(host, port, deadline)
-        connection = _Pinned(host, port, address, self.context if secure else None, deadline)
-        try:
-            with connection.ending_at(deadline):
-                found = self._ask(parts, host, connection)
-            _left(deadline)  # a connection that was cut looks like one that has ended
-        except (http.client.HTTPException, UnicodeError, OSError) as error:
-            _left(deadline)
-            if isinstance(error, OSError):
-                raise
-            raise Refused(f"{host} gives no proper answer: {error}") from error
-        else:
-            return found
-        finally:
-            connection.close()
-
-    def _ask(self, parts: SplitResult, host: str, connection: "_Pinned") -> tuple[int, Mapping[str, str], bytes]:
+        address = self._address(host, port, reader.seconds_left)
+        named = f"[{host}]" if ":" in host else host
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        named = host if parts.port is None else f"{host}:{parts.port}"
-        connection.request("GET", target.encode("ascii", "strict").decode(), headers={
-            "Host": f"[{named}]" if ":" in host and parts.port is None else named,
-            "User-Agent": "atomic-agents", "Accept": "text/*, application/json", "Accept-Encoding": "identity",
-            "Connection": "close",
-        })  # fmt: skip
-        answer = connection.getresponse()
-        headers = {name.lower(): value for name, value in answer.getheaders()}
-        redirects = 300 <= answer.status < 400
-        return answer.status, headers, b"" if redirects else _read(answer, headers)
-
-    def _address(self, host: str, port: int, deadline: float) -> str:
-        """A checked address of a host. One that is not public spoils all: it is no mistake to have both."""
         try:
-            found = _within(deadline, lambda: self.resolve(host, port))
-        except TimeoutError:
-            _left(deadline)
-            raise Refused(f"{host} cannot be found: the look-up took too long") from None
-        except (OSError, UnicodeError) as error:
-            raise Refused(f"{host} cannot be found: {error}") from error
-        for each in found:
+            answer = reader.ask({
+                "address": address, "host": host, "port": port, "secure": secure, "seconds": reader.seconds_left,
+                "target": quote(target, safe=_QUOTED), "host_header": f"{named}:{parts.port}" if parts.port else named,
+                "most": MAX_BYTES,
+            })  # fmt: skip
+        except ReaderLate:
+            raise self._late(host) from None
+        except ReaderFailed as error:
+            raise Refused(f"{host} sends what cannot be read: {error}") from None
+        if "late" in answer:
+            raise self._late(host)
+        if "unreachable" in answer:
+            raise ConnectionError(str(answer["unreachable"]))
+        if "refused" in answer:
+            raise Refused(f"{parts.geturl()[:_SHOWN]}: {answer['refused']}")
+        return answer
+
+    def _address(self, host: str, port: int, seconds: float) -> str:
+        """A checked address of a host. One that is not public spoils all: it is no mistake to have both."""
+        addresses = self._addresses(host, port, seconds)
+        for each in addresses:
             if not self.allowed(ipaddress.ip_address(each.partition("%")[0])):
                 raise Refused(f"{host} is at {each}, which is no public address")
-        if not found:
+        if not addresses:
             raise Refused(f"{host} has no address")
-        return found[0]
+        return addresses[0]
 
+    def _addresses(self, host: str, port: int, seconds: float) -> Sequence[str]:
+        """The addresses of a host. No look-up can be broken off, so one that takes too long is left to itself."""
+        addresses: list[str] = []
+        errors: list[Exception] = []
 
-class _Pinned(http.client.HTTPConnection):
-    """A connection to an address that is known already, under the host's name."""
+        def look() -> None:
+            try:
+                addresses.extend(self.resolve(host, port))
+            except Exception as error:  # noqa: BLE001 - it is raised below, on the thread that asked
+                errors.append(error)
 
-    def __init__(self, host: str, port: int, address: str, context: ssl.SSLContext | None, deadline: float) -> None:
-        super().__init__(host, port)
-        self._address, self._context, self._deadline = address, context, deadline
+        thread = threading.Thread(target=look, name=f"look up {host}", daemon=True)
+        thread.start()
+        thread.join(seconds)
+        if thread.is_alive():
+            raise self._late(host)
+        if errors and isinstance(errors[0], OSError | UnicodeError):
+            raise Refused(f"{host} cannot be found: {errors[0]}") from errors[0]
+        if errors:
+            raise errors[0]
+        return addresses
 
-    def connect(self) -> None:
-        """Connect to the address; the certificate is checked against the name."""
-        self.plain = socket.create_connection((self._address, self.port), timeout=_left(self._deadline))
-        self.sock = self._context.wrap_socket(self.plain, server_hostname=self.host) if self._context else self.plain
-
-    @contextmanager
-    def ending_at(self, deadline: float) -> Iterator[None]:
-        """Cut the connection at the deadline: a server that sends a byte now and then passes every other time limit."""
-        timer = threading.Timer(max(deadline - time.monotonic(), 0), self._cut)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-
-    def _cut(self) -> None:
-        with contextlib.suppress(OSError, AttributeError):  # not connected yet, or no more
-            self.plain.shutdown(socket.SHUT_RDWR)
+    def _late(self, host: str) -> Refused:
+        return Refused(f"{host} took longer than {self.seconds:g} s")
 
 
 def tool(web: Web) -> Tool:
@@ -203,59 +174,46 @@ def tool(web: Web) -> Tool:
     return Tool(spec, handle, parallel=True, seconds=web.seconds + 5)
 
 
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
-
-
-def _joined(url: str, location: str) -> str:
+def _next(url: str, location: str) -> str:
+    """Where a redirect leads; the URL is checked when it is fetched."""
+    location = quote(location.encode("latin-1", "replace"), safe=_QUOTED)  # headers are read as Latin-1
     try:
-        return urljoin(url, location)
+        after = urljoin(url, location)
+        scheme = urlsplit(after).scheme
     except ValueError as error:
-        raise Refused(f"{url} leads to {location!a}, which is no URL: {error}") from None
+        raise Refused(f"{url} leads to {location[:_SHOWN]!a}, which is no URL: {error}") from None
+    if urlsplit(url).scheme == "https" and scheme != "https":
+        raise Refused(f"{url} leads from https to {after[:_SHOWN]}")
+    return after
 
 
-def _within(deadline: float, look: Callable[[], Sequence[str]]) -> Sequence[str]:
-    """What a look-up that cannot be cut short gives, if it gives it in time."""
-    result: Future[Sequence[str]] = Future()
+def _host(name: str, *, in_brackets: bool) -> str:
+    """A host as it is looked up: a name in ASCII and lower case, or an address in its one usual spelling.
 
-    def work() -> None:
-        try:
-            result.set_result(look())
-        except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
-            result.set_exception(error)
-
-    threading.Thread(target=work, name="look-up", daemon=True).start()
-    return result.result(_left(deadline))
-
-
-def _read(answer: http.client.HTTPResponse, headers: Mapping[str, str]) -> bytes:
-    kind = headers.get("content-type", "text/plain").partition(";")[0].strip().lower()
-    if not kind.startswith(_TYPES):
-        raise Refused(f"it is {kind}, and only text is fetched")
-    if headers.get("content-encoding", "identity").lower() != "identity":
-        raise Refused("it is compressed although that was not asked for")
-    data = b""
-    while True:
-        chunk = answer.read1(_CHUNK)
-        if not chunk:
-            return data
-        data += chunk
-        if len(data) > MAX_BYTES:
-            raise Refused(f"it is longer than {MAX_BYTES:,} bytes")
-
-
-def _as_text(headers: Mapping[str, str], body: bytes, deadline: float) -> str:
-    """The words of a page; what is marked up is parsed in a process of its own, which ends at the deadline."""
-    stated = headers.get("content-type", "")
-    charset = stated.lower().partition("charset=")[2].split(";")[0].strip("\"' ")
-    codec = codec_for(charset)
-    if "html" not in stated.lower():
-        return body.decode(codec or "utf-8", errors="replace")
-    data = codecs.BOM_UTF8 + body.decode(codec, errors="replace").encode() if codec else body
+    Raises:
+        Refused: it is neither, or a number that some read as one address and some as another.
+    """
     try:
-        return isolated.text_of("the page.html", data, links=True, seconds=_left(deadline)).strip()
-    except DocumentUnreadable as error:
-        raise Refused(error.message) from error
+        if in_brackets:
+            address = ipaddress.IPv6Address(name)
+            if address.scope_id is not None:
+                raise ValueError("it is an address of one network")
+            return str(address)
+        host = name.rstrip(".").lower()
+        if not host.isascii():
+            host = host[:_SHOWN].encode("idna").decode().lower()
+        if not _NAME.fullmatch(host):
+            raise ValueError("it is no host name")
+        if _NUMBER.fullmatch(host.rpartition(".")[2]):
+            return str(ipaddress.IPv4Address(host))
+    except ValueError as error:
+        raise Refused(f"{name[:_SHOWN]!a} is not fetched: {error}") from None
+    return host
+
+
+def _pattern(pattern: str) -> str:
+    """A pattern of `fetch_hosts` as hosts are compared with it."""
+    try:
+        return pattern.lower().encode("idna").decode().lower()
+    except UnicodeError:
+        return pattern.lower()
