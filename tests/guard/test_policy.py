@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from atomic_agents.core.document import parse, render
@@ -111,6 +112,7 @@ own_judges = st.dictionaries(st.sampled_from(TOOL_CLASSES), st.sampled_from(LEVE
 )
 
 
+@hypothesis_settings(deadline=None)
 @given(parts, parts, own_judges, st.sampled_from(TOOLS), st.sampled_from(TOOL_CLASSES))
 def test_what_is_said_for_one_agent_never_loosens_what_the_vault_says(
     vault: dict[str, Any], own: dict[str, Any], judges: JudgeSettings, tool: str, kind: str

@@ -22,14 +22,14 @@ pytest.importorskip("mcp")
 SHED = str(Path(__file__).with_name("mcp_shed.py"))
 
 
-def server(url: str = "", seconds: float = 10, command: str = sys.executable, **env: str) -> Server:
+def server(url: str = "", seconds: float = 60, command: str = sys.executable, **env: str) -> Server:
     args = () if url else (SHED,)
     return Server("shed", "a/mcp.md", 3, "" if url else command, args, env, url, {}, seconds, "", None)
 
 
 @pytest.fixture
 def sessions() -> Iterator[Sessions]:
-    opened = Sessions({"TOKEN": "t-1"}.get, connect_seconds=8)
+    opened = Sessions({"TOKEN": "t-1"}.get, connect_seconds=30)
     yield opened
     opened.close()
 

@@ -77,7 +77,7 @@ class PathPolicy:
             operators = self._is_kept(path, ()) or self._is_kept(real, ())
             instead = _BY_THE_OPERATOR if operators else "no write path of tools.md covers it"
             return f"you may not write {path}: {instead}"
-        if spelled := _other_spelling(path, real):
+        if spelled := _other_spelling(path, real, self.agent):
             return f"you may not write {path}: it is a note or page by another name; write it as {spelled}"
         return ""
 
@@ -220,12 +220,13 @@ def _holds_notes(path: str) -> bool:
     return not _NOTE_FOLDERS.isdisjoint(_same_name(path).split("/"))
 
 
-def _other_spelling(path: str, real: str) -> str:
-    """How a note or page is spelled, where `path` names it by a link or in other letters; "" where it does not."""
-    parts = path.split("/")
-    plain = [_same_name(part) if _same_name(part) in _NOTE_FOLDERS else part for part in parts]
-    if plain != parts:
-        return "/".join(plain)
+def _other_spelling(path: str, real: str, agent: str) -> str:
+    """How a note or page of the agent is spelled, where `path` is it by a link or in other letters; "" where not."""
+    parts, depth = path.split("/"), agent.count("/") + 1
+    folder = _same_name(parts[depth]) if len(parts) > depth else ""
+    if folder in _NOTE_FOLDERS and _same_name("/".join(parts[:depth])) == _same_name(agent):
+        plain = "/".join([agent, folder, *parts[depth + 1 :]])
+        return "" if plain == path else plain
     return real if _holds_notes(real) and not _holds_notes(path) else ""
 
 
