@@ -3,7 +3,7 @@
 import datetime
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from atomic_agents.core.change import Change, ChangeSet, Delete, Put
@@ -36,7 +36,7 @@ _ANSWERS: tuple[Decision, ...] = ("approved", "denied", "revised", "answered")
 class Item:
     """A request as its document has it; `state` also says `expired`, and `waits` whether it still wants an answer.
 
-    `resumable` is False where the run that asked left no record here: another program asked, or the record is gone.
+    `resumable` is False where no run of this program asked: it has left neither a word that it waits nor a record.
     """
 
     id: str
@@ -105,11 +105,11 @@ def everything(workspace: Workspace) -> list[Item]:
     """Every request there is a document of, the oldest first."""
     workspace.require()
     agents = workspace.vault.survey().agents
-    waiting = {item.path for item in inbox(workspace, agents)}
-    found = []
+    found = inbox(workspace, agents)
+    waiting = {item.path for item in found}
     for agent in agents:
         for path in _request_paths(workspace, agent):
-            item = _item(workspace, path, agent, waits=path in waiting)
+            item = None if path in waiting else _item(workspace, path, agent, waits=False, resumable=False)
             found += [item] if item else []
     return sorted(found, key=_order)
 
@@ -231,6 +231,9 @@ def _meet(workspace: Workspace, item: Item, on_notice: Say) -> list[Result]:
 
 def _trouble(workspace: Workspace, item: Item, prints: dict[str, dict[str, str]]) -> tuple[str, str] | None:
     anew = f"atomic-agents approvals deny {item.id}\natomic-agents approvals list"
+    records = (layout.run_transcript(item.agent, item.run_id), layout.open_run(item.run_id))
+    if item.resumable and item.run_id and not any(workspace.store.read(path) for path in records):
+        return f"{item.id}: the run that asked, {item.run_id}, is gone", anew
     if not item.resumable:
         return f"{item.id} of {item.agent} waits: {why_not_resumable(item)}", anew
     if item.expired and item.reply.decision not in _ANSWERS:
@@ -272,11 +275,13 @@ def _waiting(workspace: Workspace) -> Iterator[Item]:
         except ValueError:
             found = {}
         agent, path = str(found.get("agent", "")), str(found.get("path", ""))
-        if path.startswith(hands.approvals(agent)) and (item := _item(workspace, path, agent, waits=True)):
+        if path.startswith(hands.approvals(agent)) and (
+            item := _item(workspace, path, agent, waits=True, resumable=True)
+        ):
             yield item
 
 
-def _item(workspace: Workspace, path: str, agent: str, *, waits: bool) -> Item | None:
+def _item(workspace: Workspace, path: str, agent: str, *, waits: bool, resumable: bool) -> Item | None:
     try:
         document = workspace.vault.document(path)
     except AtomicAgentsError:
@@ -288,7 +293,7 @@ def _item(workspace: Workspace, path: str, agent: str, *, waits: bool) -> Item |
     return Item(
         PurePosixPath(path).stem, agent, run_id, approvals.tool(document),
         str(meta.get("action_class", "")), path, str(meta.get("escalated_at", "")), expires, approvals.reply(document),
-        document, waits, _has_record(workspace, agent, run_id), expires is not None and workspace.clock() >= expires,
+        document, waits, resumable, expires is not None and workspace.clock() >= expires,
     )  # fmt: skip
 
 
@@ -300,7 +305,9 @@ def _pending(workspace: Workspace, agent: str) -> Iterator[Item]:
         except AtomicAgentsError:  # told by doctor, which reads every document
             continue
         if blob is not None and approvals.is_pending(blob.data):
-            item = _item(workspace, path, agent, waits=True)
+            item = _item(workspace, path, agent, waits=True, resumable=False)
+            if item is not None:
+                item = replace(item, resumable=_has_record(workspace, agent, item.run_id))
             if item is not None and item.reply.decision in ("pending", "unclear"):
                 yield item
 
