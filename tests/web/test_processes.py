@@ -51,7 +51,7 @@ def is_there(pid: int) -> bool:
 
 
 def until(met: Callable[[], object]) -> bool:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not met() and time.monotonic() < deadline:
         time.sleep(0.02)
     return bool(met())
