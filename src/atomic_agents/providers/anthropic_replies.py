@@ -15,7 +15,7 @@ _COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_cr
 class AnthropicClient(DefaultAsyncHttpxClient):
     """A client whose messages are readable whatever the server."""
 
-    async def send(self, request: Request, **options: object) -> Response:  # type: ignore[override]
+    async def send(self, request: Request, **options: object) -> Response:
         """Send a request; the body of a message is read by `AnthropicReply`."""
         response = await super().send(request, **options)  # type: ignore[arg-type]
         answers = request.method == "POST" and request.url.path.endswith(_PATH) and response.is_success

@@ -206,7 +206,9 @@ def _own_ids(ids: Sequence[str]) -> list[str]:
 def _usage(response: "ModelResponse") -> Usage:
     """The usage as it was reported; nothing where there was none, or where it is no count of tokens."""
     used = response.usage
-    counts = (used.input_tokens, used.output_tokens, used.cache_read_tokens, used.cache_write_tokens)
+    counts: tuple[object, ...] = (
+        used.input_tokens, used.output_tokens, used.cache_read_tokens, used.cache_write_tokens
+    )  # fmt: skip
     return Usage(*(count if isinstance(count, int) and count > 0 else 0 for count in counts))
 
 

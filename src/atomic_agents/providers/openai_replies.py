@@ -31,7 +31,7 @@ _CACHE_WRITES = ("cache_write_tokens", "cache_creation_input_tokens", "cache_cre
 class OpenAIClient(DefaultAsyncHttpxClient):
     """A client whose chat completions are readable whatever the server."""
 
-    async def send(self, request: Request, **options: object) -> Response:  # type: ignore[override]
+    async def send(self, request: Request, **options: object) -> Response:
         """Send a request; the body of a chat completion is read by `OpenAIReply`."""
         response = await super().send(request, **options)  # type: ignore[arg-type]
         answers = request.method == "POST" and request.url.path.endswith(_PATH) and response.is_success

@@ -108,7 +108,7 @@ def error_in(data: object, *, named: bool = False) -> ErrorInside | None:
     status = next((each for layer in layers if (each := _status_of(layer)) is not None), None)
     if status is None:
         status = 429 if quota else _stated(words)
-    wait = next((each for layer in layers if (each := seconds_of(_wait_in(layer))) is not None), None)
+    wait = next((seconds for layer in layers if (seconds := seconds_of(_wait_in(layer))) is not None), None)
     return ErrorInside(words, status, quota or status == HTTPStatus.PAYMENT_REQUIRED, wait)
 
 
