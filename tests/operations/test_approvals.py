@@ -1,10 +1,12 @@
+import json
+import re
 from pathlib import Path
 from threading import Thread
 
 import pytest
 from inbox_house import ADA, House, calling, letter  # type: ignore[import-not-found]  # beside this file
 
-from atomic_agents.core.errors import ApprovalNeeded, AtomicAgentsError, Conflict, ResumeRefused
+from atomic_agents.core.errors import ApprovalNeeded, AtomicAgentsError, Conflict, ResumeRefused, UsageError
 from atomic_agents.guard import paths
 from atomic_agents.guard.approvals import Decision
 from atomic_agents.operations import approvals, finishing, record
@@ -50,11 +52,55 @@ def test_a_revision_is_sent_instead_and_the_model_is_told(house: House) -> None:
     assert 'the operator changed the arguments to {"to": "bob@example.org"}' in house.told
 
 
-def test_a_revision_that_the_tool_does_not_take_is_not_called(house: House) -> None:
-    house.answer("revised", arguments={"whom": ADA})
+WRONG: list[tuple[dict[str, object], str]] = [
+    ({"whom": ADA}, "'to' is a required property"),
+    ({"to": 5}, "5 is not of type 'string'"),
+    ({"to": None}, "None is not of type 'string'"),
+    ({"to": [ADA]}, "is not of type 'string'"),
+    ({"to": ADA, "text": {"a": 1}}, "is not of type 'string'"),
+    ({}, "'to' is a required property"),
+]
 
-    assert house.sent == []
-    assert "the operator's revision cannot be called" in house.told
+
+@pytest.mark.parametrize(("arguments", "why"), WRONG)
+def test_a_revision_that_the_tool_does_not_take_is_refused_and_the_request_stays(
+    house: House, arguments: dict[str, object], why: str
+) -> None:
+    with pytest.raises(UsageError, match=re.escape(why)) as refused:
+        house.answer("revised", arguments=arguments)
+
+    (item,) = house.inbox()
+    assert item.state == "pending"
+    assert refused.value.hint.startswith(f'atomic-agents approvals revise {item.id} --arguments \'{{"to": "string"')
+    house.answer("revised", arguments={"to": "bob@example.org"})
+    assert (house.sent, house.inbox()) == (["bob@example.org"], [])
+
+
+@pytest.mark.parametrize(("arguments", "why"), WRONG)
+def test_such_a_revision_in_the_document_is_named_and_the_request_stays(
+    house: House, arguments: dict[str, object], why: str
+) -> None:
+    house.edit("state: pending", "state: revised")
+    path = house.root / house.inbox()[0].path
+    block = json.dumps({"amendment": {"tool_arguments": arguments}})
+    path.write_text(f"{path.read_text()}\n```yaml\n{block}\n```\n")
+
+    assert house.meet() == []
+
+    (item,) = house.inbox()
+    assert (item.state, house.sent) == ("unclear", [])
+    assert why in item.reply.problem
+    with pytest.raises(UsageError, match=re.escape(why)):
+        resume(house, item.run_id)
+    path.write_text(path.read_text().replace(block, '{"amendment": {"tool_arguments": {"to": "bob@example.org"}}}'))
+    house.meet()
+    assert (house.sent, house.inbox()) == (["bob@example.org"], [])
+
+
+def resume(house: House, run_id: str) -> None:
+    finishing.resume(
+        house.workspace(["never"]), run_id, finishing.Wish(), on_text=lambda _: None, on_notice=lambda _: None
+    )
 
 
 @pytest.mark.parametrize(
@@ -119,14 +165,59 @@ def test_an_answer_that_contradicts_itself_is_none(house: House) -> None:
     assert house.sent == []
 
 
-def test_a_proposal_that_was_changed_is_refused(house: House) -> None:
+@pytest.mark.parametrize(
+    ("decision", "more"), [("approved", {}), ("revised", {"arguments": {"to": "bob@example.org"}})]
+)
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (ADA, "eve@evil.com"),
+        ('"tool_name": "send_letter"', '"tool_name": "send_money"'),
+        ('"tool_arguments"', '"arguments"'),
+        ("## Proposal", "## Proposal\n\n<!--"),
+        ("action_class: external_side_effect", "action_class: question"),
+    ],
+)
+def test_a_request_whose_document_was_edited_is_not_answered_and_stays(
+    house: House, decision: Decision, more: dict[str, object], before: str, after: str
+) -> None:
+    (item,) = house.inbox()
+    asked = (house.root / item.path).read_text()
+    house.edit(before, after)
+
+    with pytest.raises((Conflict, UsageError)):
+        house.answer(decision, **more)
+
+    (stays,) = house.inbox()
+    assert (stays.id, stays.state, house.sent) == (item.id, "pending", [])
+    (house.root / item.path).write_text(asked)
+    house.answer("approved")
+    assert (house.sent, house.inbox()) == ([ADA], [])
+
+
+def test_an_edited_proposal_that_its_document_approves_is_named_and_stays(house: House) -> None:
     house.edit(ADA, "eve@evil.com")
     house.edit("state: pending", "state: approved")
 
-    house.meet()
+    assert house.meet() == []
 
-    assert house.sent == []
-    assert "was changed, and only what was asked can be answered" in house.told
+    (item,) = house.inbox()
+    assert (house.sent, item.state) == ([], "unclear")
+    assert "was changed, and only what was asked can be answered; the request stays" in item.reply.problem
+    with pytest.raises(Conflict) as refused:
+        resume(house, item.run_id)
+    assert f'with the arguments {{"to": "{ADA}"}}' in refused.value.hint
+    house.edit("eve@evil.com", ADA)
+    house.meet()
+    assert house.sent == [ADA]
+
+
+def test_an_edited_proposal_can_be_denied(house: House) -> None:
+    house.edit(ADA, "eve@evil.com")
+
+    house.answer("denied", note="no more letters")
+
+    assert (house.sent, house.told, house.inbox()) == ([], "error: the operator refused: no more letters", [])
 
 
 def test_a_tool_that_was_changed_since_is_not_called(house: House) -> None:
