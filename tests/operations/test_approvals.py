@@ -1,3 +1,4 @@
+import datetime
 import json
 import re
 from pathlib import Path
@@ -9,7 +10,7 @@ from inbox_house import ADA, House, calling, letter  # type: ignore[import-not-f
 from atomic_agents.core.errors import ApprovalNeeded, AtomicAgentsError, Conflict, ResumeRefused, UsageError
 from atomic_agents.guard import paths
 from atomic_agents.guard.approvals import Decision
-from atomic_agents.operations import approvals, finishing, record
+from atomic_agents.operations import approvals, finishing, record, rollups, shapes
 from atomic_agents.runtime import replay
 from atomic_agents.vault.settings import ToolSettings
 
@@ -407,3 +408,61 @@ def test_every_request_is_listed_with_what_became_of_it(house: House) -> None:
     (item,) = approvals.everything(house.workspace([]))
 
     assert (item.state, item.waits, item.reply.by) == ("denied", False, "nell")
+
+
+def lines(house: House, **wanted: str) -> list[tuple[str, str, str]]:
+    found = record.list_runs(house.workspace([]), "caldwell", **wanted)  # type: ignore[arg-type]
+    return [(line.run_id, line.status, line.continued_by) for line in found.runs]
+
+
+@pytest.mark.parametrize("decision", ["approved", "denied", "revised"])
+def test_a_run_that_waited_is_continued_by_the_run_that_went_on(house: House, decision: Decision) -> None:
+    ((waited, status, _),) = lines(house)
+    assert status == "waiting"
+
+    done = house.answer(decision, **({"arguments": {"to": "bob@example.org"}} if decision == "revised" else {}))
+
+    assert lines(house) == [(done.run_id, "ok", ""), (waited, "continued", done.run_id)]
+    assert lines(house, status="waiting") == []
+    assert lines(house, status="continued") == [(waited, "continued", done.run_id)]
+    shown = record.show(house.workspace([]), waited)
+    assert (shown.line.ending, shown.can_be_resumed) == (f"continued by {done.run_id}", False)
+    assert shapes.run(shown)["continued_by"] == shapes.run(shown)["resumed_by"] == done.run_id
+    with pytest.raises(ResumeRefused) as refused:
+        resume(house, waited)
+    assert refused.value.message.startswith(f"{waited} is continued by {done.run_id}: ")
+    assert refused.value.hint == f"atomic-agents runs show {done.run_id}"
+
+
+def test_a_run_that_waits_for_a_second_answer_is_itself_continued_later(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    first = house.run([calling(letter(number=1), letter("bob@example.org", number=2))])
+    (item,) = (each for each in house.inbox() if each.arguments == {"to": ADA})
+    workspace = house.workspace(["done"])
+    house.store.apply(approvals.answer(workspace, item, "approved"))
+    second = approvals.go_on(workspace, item, on_text=lambda _: None, on_notice=lambda _: None)
+    assert lines(house) == [(second.run_id, "waiting", ""), (first.run_id, "continued", second.run_id)]
+
+    third = house.answer("approved")
+
+    assert [status for _, status, _ in lines(house)] == ["ok", "continued", "continued"]
+    assert [by for *_, by in lines(house)] == ["", third.run_id, second.run_id]
+
+
+def test_a_run_that_went_on_after_the_days_that_are_listed_is_known(house: House) -> None:
+    house.now += datetime.timedelta(days=3)
+    done = house.answer("approved")
+
+    day = datetime.date(2026, 11, 22)
+    found = record.list_runs(house.workspace([]), "caldwell", since=day, until=day).runs
+
+    assert [(line.status, line.continued_by) for line in found] == [("continued", done.run_id)]
+
+
+def test_the_dashboards_sums_know_what_was_continued(house: House) -> None:
+    done = house.answer("approved")
+    workspace = house.workspace([])
+
+    found = rollups.Kept(workspace).take({"caldwell": list(workspace.store.list("caldwell/log/"))})
+
+    assert [line.ending for line in found.newest(5)] == ["ok", f"continued by {done.run_id}"]
