@@ -86,14 +86,14 @@ def test_a_history_that_is_too_long_is_cut_and_the_caller_is_told(door: Door) ->
     told = "messages were left out, and long ones cut, to keep within 12,000 tokens (max_input_tokens)"
     client = door.client()
 
-    chat = client.chat.completions.with_raw_response.create(model="ada", messages=messages)  # type: ignore[call-overload]
-    response = client.responses.create(model="ada", input=messages)  # type: ignore[arg-type]
-    *_, last = client.chat.completions.create(model="ada", messages=messages, stream=True)  # type: ignore[call-overload]
+    chat = client.chat.completions.with_raw_response.create(model="ada", messages=messages)
+    response = client.responses.create(model="ada", input=messages)
+    *_, last = client.chat.completions.create(model="ada", messages=messages, stream=True)
 
     assert told in chat.headers["warning"]
     assert all(told in found.model_extra["warnings"][0] for found in (chat.parse(), response, last))
     assert chat.parse().choices[0].message.content == "hello from the agent"
-    assert told in door.log("ada")[-1]["warnings"][0]  # type: ignore[index]
+    assert told in door.log("ada")[-1]["warnings"][0]
 
 
 def test_a_question_that_is_too_long_is_the_callers_fault_and_costs_nothing(door: Door) -> None:
