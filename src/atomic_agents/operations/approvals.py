@@ -20,7 +20,7 @@ from atomic_agents.core.errors import (
 from atomic_agents.core.values import near
 from atomic_agents.guard import approvals
 from atomic_agents.guard.approvals import Decision, Reply
-from atomic_agents.operations import finishing, runs
+from atomic_agents.operations import answers, finishing, runs
 from atomic_agents.operations.grants import operator
 from atomic_agents.operations.runs import LOCK_WAIT
 from atomic_agents.operations.workspace import Workspace
@@ -80,7 +80,7 @@ class Item:
 
 
 def inbox(workspace: Workspace, agents: Iterable[str] | None = None) -> list[Item]:
-    """What waits for the operator, whoever wrote it, the oldest first.
+    """What waits for the operator, whoever wrote it, the oldest first; an answer that no run can carry out is none.
 
     `agents` are those whose folders are looked through for what this program has not asked; None is for all.
     """
@@ -94,7 +94,7 @@ def inbox(workspace: Workspace, agents: Iterable[str] | None = None) -> list[Ite
 
 def awaited(workspace: Workspace) -> list[Item]:
     """What runs of this program wait for, the oldest first; nearly always nothing."""
-    return sorted(_waiting(workspace), key=_order)
+    return sorted((_checked(workspace, item) for item in _waiting(workspace)), key=_order)
 
 
 def _order(item: Item) -> tuple[str, str]:
@@ -145,7 +145,9 @@ def answer(
 
     Raises:
         UsageError: it is answered in words, and this is none, or the other way round.
-        Conflict: it is answered already, or nobody waits for the answer any more.
+        UsageError: the arguments of a revision are not what the tool takes.
+        Conflict: it is answered already, nobody waits for the answer any more, or its document asks something else
+            than the run has asked.
     """
     show = f"atomic-agents approvals show {item.id}"
     if not item.waits or item.reply.decision not in ("pending", "unclear"):
@@ -161,6 +163,9 @@ def answer(
         raise UsageError(f"{item.id} {what}", hint=f"atomic-agents approvals {how}".replace("REQUEST", item.id))
     if decision == "answered" and not note.strip():
         raise UsageError("there is no answer", hint=f"atomic-agents approvals answer {item.id} 'your answer'")
+    reply = Reply(decision, binding=item.reply.binding, arguments=arguments)
+    if error := answers.unusable(workspace, item.agent, item.run_id, item.id, reply):
+        raise error
     who, now = by or operator(), workspace.clock()
     if item.resumable:
         data = approvals.answered(item.document, decision, by=who, note=note, at=now, arguments=arguments)
@@ -265,6 +270,17 @@ def _forget(workspace: Workspace, item: Item, error: AtomicAgentsError) -> None:
         data = approvals.settled(item.document, f"nothing: {error.message}", workspace.clock())
         changes.append(Put(item.path, data))
         workspace.store.apply(ChangeSet(f"{item.id}: nobody waits for it", tuple(changes)))
+
+
+def _checked(workspace: Workspace, item: Item) -> Item:
+    """A request whose answer, where it cannot be carried out, is unclear and says why."""
+    if item.expired:
+        return item
+    error = answers.unusable(workspace, item.agent, item.run_id, item.id, item.reply)
+    if error is None:
+        return item
+    line = item.document.line_of("state")
+    return replace(item, reply=replace(item.reply, decision="unclear", problem=error.message, line=line))
 
 
 def _waiting(workspace: Workspace) -> Iterator[Item]:
