@@ -24,6 +24,7 @@ DOCUMENTS: Mapping[str, str] = {
     "scout/journal/2026-05/2026-05-01.md": f"---\nschema_version: {NEWER}\n---\n\nday\n",
     "scout/conversations/kitchen.md": f"---\nschema_version: {NEWER}\nagent: scout\n---\n",
     "scout/evals/golden/happy/001_x.md": "---\nschema_version: 99\n---\n\nx\n",
+    "ada/memory/user_n.md": NOTE,
     "scout/vault/escalations/high_risk/p.md": f"---\ntype: escalation\nschema_version: {NEWER}\n---\n",
 }
 COMMANDS = (
@@ -58,7 +59,8 @@ READING = (
 
 @pytest.fixture
 def scout(shell: Shell) -> Path:
-    assert shell("init", "scout", "--model", "openai:gpt-5-mini").code == 0
+    for name in ("scout", "ada"):
+        assert shell("init", name, "--model", "openai:gpt-5-mini").code == 0
     return shell.root
 
 

@@ -32,7 +32,7 @@ def scout(shell: Shell) -> Path:
 def test_a_fresh_agent_is_ready_in_a_line(scout: Path, shell: Shell) -> None:
     done = shell("doctor")
 
-    assert (done.code, done.out, done.err) == (0, "ready: 1 agent, 28 checks passed\n", "")
+    assert (done.code, done.out, done.err) == (0, "ready: 1 agent, 30 checks passed\n", "")
     assert shell("doctor", "--agent", scout.name, "--no-mcp").code == 0
 
 
@@ -63,7 +63,7 @@ def test_its_json_has_the_published_keys(scout: Path, shell: Shell) -> None:
     value = shell("doctor", "--json").value
 
     assert list(value) == ["results", "summary"]
-    assert value["summary"] == {"passed": 27, "failed": 1, "warned": 0, "skipped": 4, "all_ok": False}
+    assert value["summary"] == {"passed": 29, "failed": 1, "warned": 0, "skipped": 4, "all_ok": False}
     assert {tuple(result) for result in value["results"]} == {("name", "status", "message", "fix_hint", "detail")}
     assert {result["status"] for result in value["results"]} <= {"pass", "fail", "warn", "skip"}
 
@@ -79,7 +79,7 @@ def test_a_failure_is_said_first_with_what_to_type_and_a_verdict_last(scout: Pat
         "  hint: move it out of the vault",
         "warning: vault [scout]: scout/tools.md is missing, so it may remember nothing",
         "  hint: write it with front matter: schema_version: 2 and write_paths: [memory/], in scout/tools.md",
-        "not ready: 1 failed, 1 agent, 25 checks passed, 1 warning",
+        "not ready: 1 failed, 1 agent, 27 checks passed, 1 warning",
     ]
 
 

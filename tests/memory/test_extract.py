@@ -1,6 +1,7 @@
 import io
 import sys
 import zipfile
+from dataclasses import replace
 
 import pytest
 
@@ -123,3 +124,43 @@ def test_a_missing_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch, n
 def test_a_form_that_is_not_read_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match=r"is none of csv, docx, htm, html, markdown, md, org, pdf"):
         extract.text_of(name, b"x")
+
+
+LITTLE = replace(extract.LIMITS, seconds=60.0, cpu_seconds=2, memory=256 << 20, answer=1 << 18)
+
+
+def bomb(name: str, size: int) -> bytes:
+    """A DOCX one of whose parts is `size` spaces."""
+    docx = pytest.importorskip("docx")
+    sound, file = io.BytesIO(), io.BytesIO()
+    docx.Document().save(sound)
+    with zipfile.ZipFile(sound) as source, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as target:
+        for each in source.namelist():
+            target.writestr(each, b" " * size if each == name else source.read(each))
+    return file.getvalue()
+
+
+def test_a_pdf_that_takes_too_long_is_refused() -> None:
+    pytest.importorskip("pypdf")
+
+    with pytest.raises(DocumentUnreadable, match=r"a\.pdf: cannot be read: it needed more than 2 s of processor time"):
+        extract.text_of("a.pdf", pdf(") Tj (x" * 2_000_000), limits=LITTLE)
+
+
+def test_a_docx_that_fills_the_memory_is_refused() -> None:
+    with pytest.raises(DocumentUnreadable, match=r"a\.docx: cannot be read: it needed more than 256 MiB of memory"):
+        extract.text_of("a.docx", bomb("word/document.xml", 280 << 20), limits=replace(LITTLE, cpu_seconds=60))
+
+
+def test_a_text_that_is_too_long_is_refused() -> None:
+    with pytest.raises(DocumentUnreadable, match="longer than 262,144 bytes"):
+        extract.text_of("a.html", b"<p>x" * 100_000, limits=replace(LITTLE, cpu_seconds=60))
+
+
+@pytest.mark.parametrize("unit", [b"<a ", b"<!--", b"<a a='", b"</a", b"<![CDATA[", b"<?"])
+def test_a_page_that_holds_up_other_parsers_is_read(unit: bytes) -> None:
+    assert extract.text_of("a.html", b"<p>begin<p>" + unit * 200_000) == "begin\n"
+
+
+def test_a_charset_that_is_not_read_is_not_believed() -> None:
+    assert extract.text_of("a.html", b'<meta charset="punycode"><p>tide at noon') == "tide at noon\n"

@@ -1,13 +1,16 @@
+import datetime
+import json
+import re
 from pathlib import Path
 from threading import Thread
 
 import pytest
 from inbox_house import ADA, House, calling, letter  # type: ignore[import-not-found]  # beside this file
 
-from atomic_agents.core.errors import ApprovalNeeded, AtomicAgentsError, Conflict, ResumeRefused
+from atomic_agents.core.errors import ApprovalNeeded, AtomicAgentsError, Conflict, ResumeRefused, UsageError
 from atomic_agents.guard import paths
 from atomic_agents.guard.approvals import Decision
-from atomic_agents.operations import approvals, finishing, record
+from atomic_agents.operations import approvals, finishing, record, rollups, shapes
 from atomic_agents.runtime import replay
 from atomic_agents.vault.settings import ToolSettings
 
@@ -50,11 +53,55 @@ def test_a_revision_is_sent_instead_and_the_model_is_told(house: House) -> None:
     assert 'the operator changed the arguments to {"to": "bob@example.org"}' in house.told
 
 
-def test_a_revision_that_the_tool_does_not_take_is_not_called(house: House) -> None:
-    house.answer("revised", arguments={"whom": ADA})
+WRONG: list[tuple[dict[str, object], str]] = [
+    ({"whom": ADA}, "'to' is a required property"),
+    ({"to": 5}, "5 is not of type 'string'"),
+    ({"to": None}, "None is not of type 'string'"),
+    ({"to": [ADA]}, "is not of type 'string'"),
+    ({"to": ADA, "text": {"a": 1}}, "is not of type 'string'"),
+    ({}, "'to' is a required property"),
+]
 
-    assert house.sent == []
-    assert "the operator's revision cannot be called" in house.told
+
+@pytest.mark.parametrize(("arguments", "why"), WRONG)
+def test_a_revision_that_the_tool_does_not_take_is_refused_and_the_request_stays(
+    house: House, arguments: dict[str, object], why: str
+) -> None:
+    with pytest.raises(UsageError, match=re.escape(why)) as refused:
+        house.answer("revised", arguments=arguments)
+
+    (item,) = house.inbox()
+    assert item.state == "pending"
+    assert refused.value.hint.startswith(f'atomic-agents approvals revise {item.id} --arguments \'{{"to": "string"')
+    house.answer("revised", arguments={"to": "bob@example.org"})
+    assert (house.sent, house.inbox()) == (["bob@example.org"], [])
+
+
+@pytest.mark.parametrize(("arguments", "why"), WRONG)
+def test_such_a_revision_in_the_document_is_named_and_the_request_stays(
+    house: House, arguments: dict[str, object], why: str
+) -> None:
+    house.edit("state: pending", "state: revised")
+    path = house.root / house.inbox()[0].path
+    block = json.dumps({"amendment": {"tool_arguments": arguments}})
+    path.write_text(f"{path.read_text()}\n```yaml\n{block}\n```\n")
+
+    assert house.meet() == []
+
+    (item,) = house.inbox()
+    assert (item.state, house.sent) == ("unclear", [])
+    assert why in item.reply.problem
+    with pytest.raises(UsageError, match=re.escape(why)):
+        resume(house, item.run_id)
+    path.write_text(path.read_text().replace(block, '{"amendment": {"tool_arguments": {"to": "bob@example.org"}}}'))
+    house.meet()
+    assert (house.sent, house.inbox()) == (["bob@example.org"], [])
+
+
+def resume(house: House, run_id: str) -> None:
+    finishing.resume(
+        house.workspace(["never"]), run_id, finishing.Wish(), on_text=lambda _: None, on_notice=lambda _: None
+    )
 
 
 @pytest.mark.parametrize(
@@ -119,14 +166,59 @@ def test_an_answer_that_contradicts_itself_is_none(house: House) -> None:
     assert house.sent == []
 
 
-def test_a_proposal_that_was_changed_is_refused(house: House) -> None:
+@pytest.mark.parametrize(
+    ("decision", "more"), [("approved", {}), ("revised", {"arguments": {"to": "bob@example.org"}})]
+)
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (ADA, "eve@evil.com"),
+        ('"tool_name": "send_letter"', '"tool_name": "send_money"'),
+        ('"tool_arguments"', '"arguments"'),
+        ("## Proposal", "## Proposal\n\n<!--"),
+        ("action_class: external_side_effect", "action_class: question"),
+    ],
+)
+def test_a_request_whose_document_was_edited_is_not_answered_and_stays(
+    house: House, decision: Decision, more: dict[str, object], before: str, after: str
+) -> None:
+    (item,) = house.inbox()
+    asked = (house.root / item.path).read_text()
+    house.edit(before, after)
+
+    with pytest.raises((Conflict, UsageError)):
+        house.answer(decision, **more)
+
+    (stays,) = house.inbox()
+    assert (stays.id, stays.state, house.sent) == (item.id, "pending", [])
+    (house.root / item.path).write_text(asked)
+    house.answer("approved")
+    assert (house.sent, house.inbox()) == ([ADA], [])
+
+
+def test_an_edited_proposal_that_its_document_approves_is_named_and_stays(house: House) -> None:
     house.edit(ADA, "eve@evil.com")
     house.edit("state: pending", "state: approved")
 
-    house.meet()
+    assert house.meet() == []
 
-    assert house.sent == []
-    assert "was changed, and only what was asked can be answered" in house.told
+    (item,) = house.inbox()
+    assert (house.sent, item.state) == ([], "unclear")
+    assert "was changed, and only what was asked can be answered; the request stays" in item.reply.problem
+    with pytest.raises(Conflict) as refused:
+        resume(house, item.run_id)
+    assert f'with the arguments {{"to": "{ADA}"}}' in refused.value.hint
+    house.edit("eve@evil.com", ADA)
+    house.meet()
+    assert house.sent == [ADA]
+
+
+def test_an_edited_proposal_can_be_denied(house: House) -> None:
+    house.edit(ADA, "eve@evil.com")
+
+    house.answer("denied", note="no more letters")
+
+    assert (house.sent, house.told, house.inbox()) == ([], "error: the operator refused: no more letters", [])
 
 
 def test_a_tool_that_was_changed_since_is_not_called(house: House) -> None:
@@ -316,3 +408,61 @@ def test_every_request_is_listed_with_what_became_of_it(house: House) -> None:
     (item,) = approvals.everything(house.workspace([]))
 
     assert (item.state, item.waits, item.reply.by) == ("denied", False, "nell")
+
+
+def lines(house: House, **wanted: str) -> list[tuple[str, str, str]]:
+    found = record.list_runs(house.workspace([]), "caldwell", **wanted)  # type: ignore[arg-type]
+    return [(line.run_id, line.status, line.continued_by) for line in found.runs]
+
+
+@pytest.mark.parametrize("decision", ["approved", "denied", "revised"])
+def test_a_run_that_waited_is_continued_by_the_run_that_went_on(house: House, decision: Decision) -> None:
+    ((waited, status, _),) = lines(house)
+    assert status == "waiting"
+
+    done = house.answer(decision, **({"arguments": {"to": "bob@example.org"}} if decision == "revised" else {}))
+
+    assert lines(house) == [(done.run_id, "ok", ""), (waited, "continued", done.run_id)]
+    assert lines(house, status="waiting") == []
+    assert lines(house, status="continued") == [(waited, "continued", done.run_id)]
+    shown = record.show(house.workspace([]), waited)
+    assert (shown.line.ending, shown.can_be_resumed) == (f"continued by {done.run_id}", False)
+    assert shapes.run(shown)["continued_by"] == shapes.run(shown)["resumed_by"] == done.run_id
+    with pytest.raises(ResumeRefused) as refused:
+        resume(house, waited)
+    assert refused.value.message.startswith(f"{waited} is continued by {done.run_id}: ")
+    assert refused.value.hint == f"atomic-agents runs show {done.run_id}"
+
+
+def test_a_run_that_waits_for_a_second_answer_is_itself_continued_later(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    first = house.run([calling(letter(number=1), letter("bob@example.org", number=2))])
+    (item,) = (each for each in house.inbox() if each.arguments == {"to": ADA})
+    workspace = house.workspace(["done"])
+    house.store.apply(approvals.answer(workspace, item, "approved"))
+    second = approvals.go_on(workspace, item, on_text=lambda _: None, on_notice=lambda _: None)
+    assert lines(house) == [(second.run_id, "waiting", ""), (first.run_id, "continued", second.run_id)]
+
+    third = house.answer("approved")
+
+    assert [status for _, status, _ in lines(house)] == ["ok", "continued", "continued"]
+    assert [by for *_, by in lines(house)] == ["", third.run_id, second.run_id]
+
+
+def test_a_run_that_went_on_after_the_days_that_are_listed_is_known(house: House) -> None:
+    house.now += datetime.timedelta(days=3)
+    done = house.answer("approved")
+
+    day = datetime.date(2026, 11, 22)
+    found = record.list_runs(house.workspace([]), "caldwell", since=day, until=day).runs
+
+    assert [(line.status, line.continued_by) for line in found] == [("continued", done.run_id)]
+
+
+def test_the_dashboards_sums_know_what_was_continued(house: House) -> None:
+    done = house.answer("approved")
+    workspace = house.workspace([])
+
+    found = rollups.Kept(workspace).take({"caldwell": list(workspace.store.list("caldwell/log/"))})
+
+    assert [line.ending for line in found.newest(5)] == ["ok", f"continued by {done.run_id}"]

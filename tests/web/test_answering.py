@@ -231,10 +231,13 @@ def test_a_request_that_was_changed_since_lets_nothing_be_sent(inbox: Inbox) -> 
     document = inbox.root / asked["path"]
     document.write_text(document.read_text().replace("Ada", "Eve"))
 
-    found = inbox.outcome(inbox.answer(asked["id"], "approved"))
+    refused = inbox.answer(asked["id"], "approved")
 
-    assert inbox.sent() == []
-    assert "was changed, and only what was asked can be answered" in found["text"]
+    assert (refused.status_code, inbox.sent()) == (409, [])
+    assert "was changed, and only what was asked can be answered" in refused.json()["error"]["message"]
+    wrong = inbox.answer(inbox.request("cy")["id"], "revised", arguments={"to": 5})
+    assert (wrong.status_code, inbox.sent()) == (400, [])
+    assert "5 is not of type 'string'" in wrong.json()["error"]["message"]
 
 
 def test_the_key_of_a_run_that_waited_has_its_answer_afterwards(inbox: Inbox) -> None:

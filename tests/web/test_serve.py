@@ -79,6 +79,31 @@ def test_what_a_caller_calls_the_system_is_data_below_the_persona(door: Door) ->
     assert "<document" in asking["messages"][-1]["text"]
 
 
+def test_a_history_that_is_too_long_is_cut_and_the_caller_is_told(door: Door) -> None:
+    long = [{"role": role, "content": f"{number} " + "lorem " * 60} for number in range(300)
+            for role in ("user", "assistant")]  # fmt: skip
+    messages = [*long, {"role": "user", "content": "hi"}]
+    told = "messages were left out, and long ones cut, to keep within 12,000 tokens (max_input_tokens)"
+    client = door.client()
+
+    chat = client.chat.completions.with_raw_response.create(model="ada", messages=messages)
+    response = client.responses.create(model="ada", input=messages)
+    *_, last = client.chat.completions.create(model="ada", messages=messages, stream=True)
+
+    assert told in chat.headers["warning"]
+    assert all(told in found.model_extra["warnings"][0] for found in (chat.parse(), response, last))
+    assert chat.parse().choices[0].message.content == "hello from the agent"
+    assert told in door.log("ada")[-1]["warnings"][0]
+
+
+def test_a_question_that_is_too_long_is_the_callers_fault_and_costs_nothing(door: Door) -> None:
+    with pytest.raises(openai.BadRequestError, match="the work item is too long") as refused:
+        door.client().chat.completions.create(model="bo", messages=[{"role": "user", "content": "lorem " * 20_000}])
+
+    assert refused.value.code == "input-too-long"
+    assert door.log("bo")[-1]["cost_usd"] == 0
+
+
 def test_a_client_that_goes_away_ends_its_run_with_one_log_line(door: Door) -> None:
     before = len(door.log("cy"))
     stream = door.client().chat.completions.create(

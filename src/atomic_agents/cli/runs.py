@@ -170,7 +170,7 @@ def _close_crashed(opened: Workspace) -> None:
 
 def _row(line: RunLine) -> tuple[str, ...]:
     cost = "?" if line.cost is None else render.money(line.cost)
-    return line.run_id or line.where, line.agent, timeline.when(line.at), line.status or "?", cost, line.summary
+    return line.run_id or line.where, line.agent, timeline.when(line.at), line.ending or "?", cost, line.summary
 
 
 def _say_event(each: Happened, *, as_json: bool) -> None:

@@ -55,7 +55,7 @@ def tree(shown: Shown, depth: int = 0) -> Iterator[str]:
     """A run and those that it started, one a line."""
     line = shown.line
     cost = "" if line.cost is None else f", {render.money(line.cost)}"
-    yield f"{'  ' * depth}{'└ ' if depth else ''}{line.run_id} {line.agent}, {line.status}{cost}: {line.summary}"
+    yield f"{'  ' * depth}{'└ ' if depth else ''}{line.run_id} {line.agent}, {line.ending}{cost}: {line.summary}"
     for child in shown.children:
         yield from tree(child, depth + 1)
 
@@ -67,7 +67,7 @@ def when(at: datetime.datetime | None) -> str:
 
 def _head(shown: Shown) -> Iterator[str]:
     line = shown.line
-    yield f"{line.run_id or line.where} {line.agent}, {line.status or 'no status stated'}"
+    yield f"{line.run_id or line.where} {line.agent}, {line.ending or 'no status stated'}"
     yield from _labelled("ended" if line.status != "open" else "began", when(line.at))
     yield from _labelled("model", line.model or "not stated")
     yield from _labelled("trigger", line.trigger or "not stated")
@@ -79,7 +79,7 @@ def _head(shown: Shown) -> Iterator[str]:
         if line.text(key):
             yield from _labelled(label, line.text(key))
     if shown.successor:
-        yield from _labelled("went on as", f"{shown.successor.run_id}, {shown.successor.status}")
+        yield from _labelled("went on as", f"{shown.successor.run_id}, {shown.successor.ending}")
     elif shown.can_be_resumed:
         yield from _labelled("finish it", f"atomic-agents runs resume {line.run_id}")
     if shown.parent:

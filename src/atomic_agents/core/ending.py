@@ -25,7 +25,7 @@ class Ending(StrEnum):
     WAITING = "waiting"
     """A call waits for the operator."""
     CONTINUED = "continued"
-    """It waited, or was cut off, and another run has gone on with it."""
+    """It waited, and another run has gone on with it; its log line says that it waited."""
     ERROR = "error"
     """Something failed."""
     INTERRUPTED = "interrupted"

@@ -55,12 +55,26 @@ def entries(vault: Vault, agent: str) -> list[Entry]:
     """Every change there is a record of, the newest first; a record that cannot be read is left out."""
     folder = layout.memory_changes(agent)
     paths = sorted(path for path in vault.store.paths(folder) if path.endswith(".json"))
-    found = [entry for path in paths if (entry := _read(vault, path)) is not None]
+    found = [entry for path in paths if (entry := read(vault, path)) is not None]
     undone: set[str] = set()
     for entry in reversed(found):
         if entry.undoes and entry.id not in undone:
             undone.update(entry.undoes.split(","))
     return [replace(entry, undone=entry.id in undone) for entry in reversed(found)]
+
+
+def read(vault: Vault, path: str) -> Entry | None:
+    """The change of which there is a record at a path; None where that cannot be read."""
+    blob = vault.store.read(path)
+    try:
+        found = json.loads((blob.data if blob else b"").decode(errors="surrogateescape"))
+        documents = tuple(_altered(each) for each in found["documents"])
+        at, undoes = str(found["ts"]), str(found.get("undoes", ""))
+        return Entry(
+            str(found["id"]), at, str(found["what"]), str(found["by"]), str(found["reason"]), undoes, documents
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def find(known: Sequence[Entry], agent: str, wanted: str) -> Entry:
@@ -133,19 +147,6 @@ def _conflict(book: Notebook, each: Altered, why: str) -> Conflict:
     file = each.path.removeprefix("memory/")
     hint = f"atomic-agents memory history {book.agent} {file}"
     return Conflict(f"{each.path} {why}; nothing was put back", hint=hint, context={"path": each.path})
-
-
-def _read(vault: Vault, path: str) -> Entry | None:
-    blob = vault.store.read(path)
-    try:
-        found = json.loads((blob.data if blob else b"").decode(errors="surrogateescape"))
-        documents = tuple(_altered(each) for each in found["documents"])
-        at, undoes = str(found["ts"]), str(found.get("undoes", ""))
-        return Entry(
-            str(found["id"]), at, str(found["what"]), str(found["by"]), str(found["reason"]), undoes, documents
-        )
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
 
 
 def _altered(found: Mapping[str, object]) -> Altered:

@@ -221,8 +221,9 @@ def index_entries(memory: Inventory) -> Iterator[Finding]:
 
 def index_hooks(memory: Inventory) -> Iterator[Finding]:
     """A hook does not say what its note was described as before."""
+    described = {file: found.description for file, found in memory.notes.items()}
     for path, text in memory.pages.items() if memory.former_hooks else ():
-        for number, file in hooks.stale(text, memory.former_hooks):
+        for number, file in hooks.stale(text, memory.former_hooks, described):
             yield _drift("index-drift", path, number, f"says of {file} what its description was before it was edited")
 
 

@@ -4,6 +4,7 @@ It is never the truth. Rows are keyed by path and the store's stamp, and refresh
 """
 
 import datetime
+import sqlite3
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -104,6 +105,7 @@ class MemoryIndex:
         query = (
             "SELECT file, former_hooks.hook FROM former_hooks JOIN documents USING (path)"
             " WHERE agent = ? AND kind = 'note' AND hidden = 0 AND former_hooks.hook != documents.hook"
+            " AND rtrim(former_hooks.hook, '…') != substr(documents.hook, 1, length(rtrim(former_hooks.hook, '…')))"
         )
         found: dict[str, set[str]] = {}
         for file, hook in self._rows(agent, query, agent):
@@ -193,7 +195,20 @@ class MemoryIndex:
                     tables.put(connection, number, row)
                     tables.keep_former_hook(connection, row, hooks.get(entry.path, ""))
                     known[entry.path] = entry.stamp
+            if any(entry.path.startswith(layout.memory(agent)) for entry in changed):
+                self._keep_written_hooks(connection, agent)
         self._remember(agent, known)
+
+    def _keep_written_hooks(self, connection: sqlite3.Connection, agent: str) -> None:
+        """Remember what changes wrote into the index of an agent since its notes were last looked at."""
+        from atomic_agents.memory import history, hooks  # noqa: PLC0415 - 5 ms that only a changed note needs
+
+        folder = layout.memory_changes(agent)
+        for path in tables.unread_changes(connection, self._vault.store.paths(folder)):
+            entry = history.read(self._vault, path)
+            if entry is not None:
+                written = ((layout.note(agent, file), hook) for file, hook in hooks.written(entry))
+                tables.keep_written_hooks(connection, path, written)
 
     def _known(self, agent: str) -> dict[str, str]:
         """Stamps of the rows there are; remembered while no other process writes."""

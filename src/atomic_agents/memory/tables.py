@@ -3,7 +3,7 @@
 import posixpath
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,7 +15,7 @@ from atomic_agents.vault.note import Note
 Kind = Literal["note", "wiki", "raw", "journal", "conversation"]
 KINDS: tuple[Kind, ...] = ("note", "wiki", "raw", "journal", "conversation")
 
-FORM = 4
+FORM = 5
 SCHEMA = """
 CREATE TABLE agents (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL);
 CREATE TABLE documents (
@@ -39,6 +39,7 @@ CREATE TABLE links (document INTEGER NOT NULL, target TEXT NOT NULL, PRIMARY KEY
 CREATE INDEX linked ON links (target);
 CREATE VIRTUAL TABLE texts USING fts5 (body, about, tokenize='porter unicode61 remove_diacritics 2');
 CREATE TABLE former_hooks (path TEXT NOT NULL, hook TEXT NOT NULL, PRIMARY KEY (path, hook)) WITHOUT ROWID;
+CREATE TABLE read_changes (path TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE spend (path TEXT PRIMARY KEY, stamp TEXT NOT NULL, total TEXT NOT NULL, bad_line TEXT NOT NULL)
 """
 
@@ -136,6 +137,18 @@ def keep_former_hook(connection: sqlite3.Connection, row: Row, former: str) -> N
     """Remember what a note was described as, where that has changed: an index may still say it."""
     if row.kind == "note" and row.note is not None and former and former != row.note.description:
         connection.execute("INSERT OR IGNORE INTO former_hooks VALUES (?, ?)", (row.path, former))
+
+
+def unread_changes(connection: sqlite3.Connection, paths: Iterable[str]) -> list[str]:
+    """Those of the records of changes whose hooks are not kept yet."""
+    known = {str(path) for (path,) in connection.execute("SELECT path FROM read_changes")}
+    return [path for path in paths if path not in known]
+
+
+def keep_written_hooks(connection: sqlite3.Connection, path: str, hooks: Iterable[tuple[str, str]]) -> None:
+    """Remember the hooks, by the path of their note, that the change recorded at `path` wrote into an index."""
+    connection.execute("INSERT INTO read_changes VALUES (?)", (path,))
+    connection.executemany("INSERT OR IGNORE INTO former_hooks VALUES (?, ?)", hooks)
 
 
 def _put_passages(connection: sqlite3.Connection, section: int, found: Section, named: str) -> None:

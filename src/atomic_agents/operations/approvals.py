@@ -3,7 +3,7 @@
 import datetime
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from atomic_agents.core.change import Change, ChangeSet, Delete, Put
@@ -20,7 +20,7 @@ from atomic_agents.core.errors import (
 from atomic_agents.core.values import near
 from atomic_agents.guard import approvals
 from atomic_agents.guard.approvals import Decision, Reply
-from atomic_agents.operations import finishing, runs
+from atomic_agents.operations import answers, finishing, runs
 from atomic_agents.operations.grants import operator
 from atomic_agents.operations.runs import LOCK_WAIT
 from atomic_agents.operations.workspace import Workspace
@@ -36,7 +36,7 @@ _ANSWERS: tuple[Decision, ...] = ("approved", "denied", "revised", "answered")
 class Item:
     """A request as its document has it; `state` also says `expired`, and `waits` whether it still wants an answer.
 
-    `resumable` is False where the run that asked left no record here: another program asked, or the record is gone.
+    `resumable` is False where no run of this program asked: it has left neither a word that it waits nor a record.
     """
 
     id: str
@@ -80,7 +80,7 @@ class Item:
 
 
 def inbox(workspace: Workspace, agents: Iterable[str] | None = None) -> list[Item]:
-    """What waits for the operator, whoever wrote it, the oldest first.
+    """What waits for the operator, whoever wrote it, the oldest first; an answer that no run can carry out is none.
 
     `agents` are those whose folders are looked through for what this program has not asked; None is for all.
     """
@@ -94,7 +94,7 @@ def inbox(workspace: Workspace, agents: Iterable[str] | None = None) -> list[Ite
 
 def awaited(workspace: Workspace) -> list[Item]:
     """What runs of this program wait for, the oldest first; nearly always nothing."""
-    return sorted(_waiting(workspace), key=_order)
+    return sorted((_checked(workspace, item) for item in _waiting(workspace)), key=_order)
 
 
 def _order(item: Item) -> tuple[str, str]:
@@ -105,11 +105,11 @@ def everything(workspace: Workspace) -> list[Item]:
     """Every request there is a document of, the oldest first."""
     workspace.require()
     agents = workspace.vault.survey().agents
-    waiting = {item.path for item in inbox(workspace, agents)}
-    found = []
+    found = inbox(workspace, agents)
+    waiting = {item.path for item in found}
     for agent in agents:
         for path in _request_paths(workspace, agent):
-            item = _item(workspace, path, agent, waits=path in waiting)
+            item = None if path in waiting else _item(workspace, path, agent, waits=False, resumable=False)
             found += [item] if item else []
     return sorted(found, key=_order)
 
@@ -145,7 +145,9 @@ def answer(
 
     Raises:
         UsageError: it is answered in words, and this is none, or the other way round.
-        Conflict: it is answered already, or nobody waits for the answer any more.
+        UsageError: the arguments of a revision are not what the tool takes.
+        Conflict: it is answered already, nobody waits for the answer any more, or its document asks something else
+            than the run has asked.
     """
     show = f"atomic-agents approvals show {item.id}"
     if not item.waits or item.reply.decision not in ("pending", "unclear"):
@@ -161,6 +163,9 @@ def answer(
         raise UsageError(f"{item.id} {what}", hint=f"atomic-agents approvals {how}".replace("REQUEST", item.id))
     if decision == "answered" and not note.strip():
         raise UsageError("there is no answer", hint=f"atomic-agents approvals answer {item.id} 'your answer'")
+    reply = Reply(decision, binding=item.reply.binding, arguments=arguments)
+    if error := answers.unusable(workspace, item.agent, item.run_id, item.id, reply):
+        raise error
     who, now = by or operator(), workspace.clock()
     if item.resumable:
         data = approvals.answered(item.document, decision, by=who, note=note, at=now, arguments=arguments)
@@ -231,6 +236,9 @@ def _meet(workspace: Workspace, item: Item, on_notice: Say) -> list[Result]:
 
 def _trouble(workspace: Workspace, item: Item, prints: dict[str, dict[str, str]]) -> tuple[str, str] | None:
     anew = f"atomic-agents approvals deny {item.id}\natomic-agents approvals list"
+    records = (layout.run_transcript(item.agent, item.run_id), layout.open_run(item.run_id))
+    if item.resumable and item.run_id and not any(workspace.store.read(path) for path in records):
+        return f"{item.id}: the run that asked, {item.run_id}, is gone", anew
     if not item.resumable:
         return f"{item.id} of {item.agent} waits: {why_not_resumable(item)}", anew
     if item.expired and item.reply.decision not in _ANSWERS:
@@ -264,6 +272,17 @@ def _forget(workspace: Workspace, item: Item, error: AtomicAgentsError) -> None:
         workspace.store.apply(ChangeSet(f"{item.id}: nobody waits for it", tuple(changes)))
 
 
+def _checked(workspace: Workspace, item: Item) -> Item:
+    """A request whose answer, where it cannot be carried out, is unclear and says why."""
+    if item.expired:
+        return item
+    error = answers.unusable(workspace, item.agent, item.run_id, item.id, item.reply)
+    if error is None:
+        return item
+    line = item.document.line_of("state")
+    return replace(item, reply=replace(item.reply, decision="unclear", problem=error.message, line=line))
+
+
 def _waiting(workspace: Workspace) -> Iterator[Item]:
     for pointer in list(workspace.store.paths(hands.WAITING)):
         blob = workspace.store.read(pointer)
@@ -272,11 +291,13 @@ def _waiting(workspace: Workspace) -> Iterator[Item]:
         except ValueError:
             found = {}
         agent, path = str(found.get("agent", "")), str(found.get("path", ""))
-        if path.startswith(hands.approvals(agent)) and (item := _item(workspace, path, agent, waits=True)):
+        if path.startswith(hands.approvals(agent)) and (
+            item := _item(workspace, path, agent, waits=True, resumable=True)
+        ):
             yield item
 
 
-def _item(workspace: Workspace, path: str, agent: str, *, waits: bool) -> Item | None:
+def _item(workspace: Workspace, path: str, agent: str, *, waits: bool, resumable: bool) -> Item | None:
     try:
         document = workspace.vault.document(path)
     except AtomicAgentsError:
@@ -288,7 +309,7 @@ def _item(workspace: Workspace, path: str, agent: str, *, waits: bool) -> Item |
     return Item(
         PurePosixPath(path).stem, agent, run_id, approvals.tool(document),
         str(meta.get("action_class", "")), path, str(meta.get("escalated_at", "")), expires, approvals.reply(document),
-        document, waits, _has_record(workspace, agent, run_id), expires is not None and workspace.clock() >= expires,
+        document, waits, resumable, expires is not None and workspace.clock() >= expires,
     )  # fmt: skip
 
 
@@ -300,7 +321,9 @@ def _pending(workspace: Workspace, agent: str) -> Iterator[Item]:
         except AtomicAgentsError:  # told by doctor, which reads every document
             continue
         if blob is not None and approvals.is_pending(blob.data):
-            item = _item(workspace, path, agent, waits=True)
+            item = _item(workspace, path, agent, waits=True, resumable=False)
+            if item is not None:
+                item = replace(item, resumable=_has_record(workspace, agent, item.run_id))
             if item is not None and item.reply.decision in ("pending", "unclear"):
                 yield item
 

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from atomic_agents.core.values import Usd
 from atomic_agents.migration import newer
-from atomic_agents.operations import record, resuming, runs
+from atomic_agents.operations import answers, record, resuming, runs
 from atomic_agents.operations.alerting import Watch
 from atomic_agents.operations.workspace import Workspace
-from atomic_agents.runtime import gate
 from atomic_agents.runtime.runner import Order, Result
 
 if TYPE_CHECKING:
@@ -36,6 +35,8 @@ def resume(workspace: Workspace, selector: str, wish: Wish, *, on_text: Callable
 
     Raises:
         ApprovalNeeded: it waits for you, and you have not answered.
+        Conflict: the document that you have answered was edited, and asks something else.
+        UsageError: the arguments of your revision are not what the tool takes.
         Busy: it is still going.
         ResumeRefused: it ended well, it is no run on a work item, or its record is not there or was edited.
     """
@@ -45,12 +46,12 @@ def resume(workspace: Workspace, selector: str, wish: Wish, *, on_text: Callable
     agent = workspace.vault.agent(line.agent)
     newer.refuse(workspace.store, newer.of_agent(workspace.vault, agent))
     before = resuming.cut_off(workspace, line)  # refused at once, and not after a wait
-    gate.refuse_unanswered(workspace.vault, before.past, workspace.clock())
+    answers.refuse_unusable(workspace, before.past)
     watch = Watch(workspace, agent.name, line.trigger, on_notice)
     with watch, workspace.store.lock(f"agent/{agent.name}", wait=runs.LOCK_WAIT):
         runs.say_closed(workspace.close_crashed_runs_of(agent.name), on_notice)
         found = resuming.cut_off(workspace, record.find(workspace, line.run_id))
-        gate.refuse_unanswered(workspace.vault, found.past, workspace.clock())
+        answers.refuse_unusable(workspace, found.past)
         for notice in found.notices:
             on_notice(notice)
         bench = runs.make_bench(workspace, agent, wish.model_id or found.model, on_notice, watch.raised)

@@ -1,8 +1,8 @@
 """What runs there were, and what each did: from the log lines and the transcripts."""
 
 import datetime
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from atomic_agents.core.ending import Ending
 from atomic_agents.core.errors import DocumentMissing, UsageError
@@ -24,6 +24,7 @@ class RunLine:
     """A run as its log line states it. `where` is that line, `path:line`.
 
     `status` is how it ended, in the word of `Ending` or of whoever wrote the line; "open" where it has not ended.
+    `continued_by` is the run that has gone on with it, "" where none has; one that waited is "continued" then.
 
     `run_id` is "" in lines of before there were ids; `cost` is None where the line states no sum.
     """
@@ -40,6 +41,15 @@ class RunLine:
     output_tokens: int
     where: str
     facts: Mapping[str, object]
+    continued_by: str = ""
+
+    @property
+    def ending(self) -> str:
+        """Its status in words: with the run that went on with it, where one has."""
+        if not self.continued_by:
+            return self.status
+        first = "" if self.status == Ending.CONTINUED else f"{self.status}, "
+        return f"{first}continued by {self.continued_by}"
 
     def text(self, key: str) -> str:
         """A further key of the line as text, "" where it is not there."""
@@ -87,16 +97,21 @@ def list_runs(
         AgentMissing: there is no such agent.
     """
     names = agents_of(workspace, agent)
-    found = [line for line in open_runs(workspace) if line.agent in names and _fits(line, since, until, status)]
+    under_way = [line for line in open_runs(workspace) if line.agent in names]
+    found = [line for line in under_way if _fits(line, since, until, status)]
+    successors = _successors(under_way)
     problems: list[Problem] = []
     more = False
-    for day in logs(workspace, names, since, until):
+    for day in logs(workspace, names, since, None):  # also those beyond `until`, which say what has gone on
         if len(found) >= limit:
             more = True
             break
-        for path, name in day:
-            lines = reversed(lines_of(workspace, path, name, problems))  # of one moment, the later line is the newer
-            found += [line for line in lines if is_run(line.facts) and _fits(line, since, until, status)]
+        inside = until is None or (log.day_of(day[0][0]) or until) <= until
+        read = [(lines_of(workspace, path, name, problems if inside else [])) for path, name in day]
+        successors |= _successors(line for lines in read for line in lines)
+        for lines in read if inside else ():
+            runs = (continued(line, successors) for line in reversed(lines) if is_run(line.facts))
+            found += [line for line in runs if _fits(line, since, until, status)]  # of one moment, the later is newer
     found.sort(key=lambda line: record.in_order(line.at), reverse=True)
     return RunList(tuple(found[:limit]), more or len(found) > limit, tuple(problems))
 
@@ -159,9 +174,23 @@ def transcript(workspace: Workspace, agent: str, run_id: str) -> Record | None:
     return None
 
 
+def continued(line: RunLine, successors: Mapping[str, str]) -> RunLine:
+    """A line with the run that has gone on with its run, where one has."""
+    by = successors.get(line.run_id, "") if line.run_id and line.status in CUT_OFF else ""
+    if not by:
+        return line
+    status = Ending.CONTINUED.value if line.status == Ending.WAITING else line.status
+    return replace(line, status=status, continued_by=by)
+
+
+def _successors(lines: Iterable[RunLine]) -> dict[str, str]:
+    """The runs that went on with others, by the ids of those."""
+    return {before: line.run_id for line in lines if (before := line.text("resumed_from"))}
+
+
 def successor(workspace: Workspace, line: RunLine) -> RunLine | None:
     """The run that went on with a run; None where none has."""
-    if not line.run_id or line.status not in CUT_OFF:
+    if not line.run_id or (line.status not in CUT_OFF and not line.continued_by):
         return None
     named = f'"{line.run_id}"'.encode()
     since = line.at.date() - datetime.timedelta(days=1) if line.at else None
@@ -179,7 +208,9 @@ def _shown(workspace: Workspace, line: RunLine) -> Shown:
     parent_id = line.text("parent_run_id") or (found.started.text("parent_run_id") if found and found.started else "")
     parent = _by_id(workspace, parent_id) if parent_id else None
     children = tuple(_children(workspace, line, found, {line.run_id}))
-    return Shown(line, found, parent, children, successor(workspace, line))
+    later = successor(workspace, line)
+    line = continued(line, {line.run_id: later.run_id}) if later else line
+    return Shown(line, found, parent, children, later)
 
 
 def _children(workspace: Workspace, line: RunLine, found: Record | None, seen: set[str]) -> Iterator[Shown]:

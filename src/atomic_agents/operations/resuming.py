@@ -39,7 +39,11 @@ def newest(workspace: Workspace) -> RunLine:
         DocumentMissing: there is none.
     """
     for line in record.list_runs(workspace, limit=_LOOKED_AT).runs:
-        if line.status in record.CUT_OFF and record.show(workspace, line.run_id).can_be_resumed:
+        if (
+            line.status in record.CUT_OFF
+            and not line.continued_by
+            and record.show(workspace, line.run_id).can_be_resumed
+        ):
             return line
     raise DocumentMissing("no run is cut off", hint="atomic-agents runs list")
 
@@ -80,12 +84,15 @@ def _refuse_ended(line: RunLine, meant: RunLine) -> None:
     if line.status == "open":
         raise Busy(f"{line.run_id} is still going", hint="atomic-agents runs tail --follow")
     if line.status not in record.CUT_OFF:
-        how = (
-            ("ended well" if line.status == Ending.OK else f"ended as {line.status}")
-            if line is meant
-            else f"has finished {meant.run_id}"
+        how = "ended well" if line.status == Ending.OK else f"ended as {line.status}"
+        if line is meant:
+            raise ResumeRefused(f"{line.run_id} {how}; there is nothing to go on with", hint=show)
+        raise ResumeRefused(
+            f"{meant.run_id} is continued by {line.run_id}: "
+            f"{line.run_id} has finished {meant.run_id} and {how}; there is nothing to go on with",
+            hint=show,
+            context={"continued_by": line.run_id},
         )
-        raise ResumeRefused(f"{line.run_id} {how}; there is nothing to go on with", hint=show)
 
 
 def _told(workspace: Workspace, line: RunLine) -> Iterator[tuple[RunLine, Record]]:

@@ -28,7 +28,7 @@ FAILED = frozenset(
 )
 """How runs end that somebody should look at."""
 
-_FORM = 4
+_FORM = 5
 _SCHEMA = """
 CREATE TABLE logs (path TEXT PRIMARY KEY, stamp TEXT NOT NULL, sums TEXT NOT NULL);
 CREATE TABLE lines (path TEXT PRIMARY KEY, newest TEXT NOT NULL, failed TEXT NOT NULL);
@@ -56,11 +56,15 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class Rollups:
-    """The logs of a vault as sums. `files` are the logs by agent, the newest first."""
+    """The logs of a vault as sums. `files` are the logs by agent, the newest first.
+
+    `successors` has the run that went on with another, by the id of that other.
+    """
 
     cells: tuple[Cell, ...]
     problems: tuple[Problem, ...]
     files: Mapping[str, tuple[str, ...]]
+    successors: Mapping[str, str]
     load: Callable[[str, str], Sequence[tuple[int, Mapping[str, object]]]]
 
     def by(self, key: Callable[[Cell], str], cells: Iterable[Cell] | None = None) -> dict[str, Sum]:
@@ -81,8 +85,8 @@ class Rollups:
         return self._lines("newest", limit, agent, "")
 
     def failures(self, limit: int, since: str) -> list[RunLine]:
-        """The runs that failed last, from a day on, newest first."""
-        return self._lines("failed", limit, "", since)
+        """The runs that failed last, from a day on, newest first, without those that another has gone on with."""
+        return [line for line in self._lines("failed", _NEWEST * limit, "", since) if not line.continued_by][:limit]
 
     def _lines(self, what: str, limit: int, agent: str, since: str) -> list[RunLine]:
         found: list[RunLine] = []
@@ -92,7 +96,8 @@ class Rollups:
             for path, name in day:
                 if path[-16:-6] >= since:
                     lines = self.load(path, what)[-limit:]
-                    found += [record.run_line(path, name, number, facts) for number, facts in reversed(lines)]
+                    read = (record.run_line(path, name, number, facts) for number, facts in reversed(lines))
+                    found += [record.continued(line, self.successors) for line in read]
         found.sort(key=lambda line: in_order(line.at), reverse=True)
         return found[:limit]
 
@@ -125,14 +130,16 @@ class Kept:
         today = self._workspace.clock().date().isoformat()
         cells: list[Cell] = []
         problems: list[Problem] = []
+        successors: dict[str, str] = {}
         for agent, entries in logs.items():
             for entry in entries:
                 sums = json.loads(known[entry.path])
+                successors |= sums["successors"]
                 for day, model, trigger, runs, taken, given, cost, failed in sums["cells"]:
                     cells.append(Cell(agent, day or today, model, trigger, runs, taken, given, Decimal(cost), failed))
                 problems += [Problem(entry.path, *problem) for problem in sums["problems"]]
         files = {agent: tuple(sorted((e.path for e in found), reverse=True)) for agent, found in logs.items()}
-        return Rollups(tuple(cells), tuple(problems), files, self._load)
+        return Rollups(tuple(cells), tuple(problems), files, successors, self._load)
 
     def pages(self, place: str) -> dict[str, str]:
         """What is known of the files that were written to a place."""
@@ -200,6 +207,7 @@ class _Reading:
     problems: list[tuple[int, str, str]] = field(default_factory=list)
     newest: list[tuple[int, Mapping[str, object]]] = field(default_factory=list)
     failed: list[tuple[int, Mapping[str, object]]] = field(default_factory=list)
+    successors: dict[str, str] = field(default_factory=dict)
     size: int = 0
     lines: int = 0
     digest: str = ""
@@ -228,13 +236,16 @@ class _Reading:
                 each.runs += status != "deduped"
                 each.failed += status in FAILED
                 self.newest.append((number, facts))
+                if before := facts.get("resumed_from"):
+                    self.successors[str(before)] = str(facts.get("run_id") or "")
                 if status in FAILED:
                     self.failed.append((number, facts))
 
     def kept(self) -> tuple[str, str, str]:
         """The sums, the newest runs and those that failed, as JSON."""
         cells = [(*key, c.runs, c.taken, c.given, str(c.cost), c.failed) for key, c in self.counts.items()]
-        sums = {"cells": cells, "problems": self.problems[:_NEWEST], "read": [self.size, self.lines, self.digest]}
+        sums = {"cells": cells, "problems": self.problems[:_NEWEST], "successors": self.successors,
+                "read": [self.size, self.lines, self.digest]}  # fmt: skip
         return json.dumps(sums), json.dumps(self.newest[-_NEWEST:]), json.dumps(self.failed[-_NEWEST:])
 
 
@@ -246,7 +257,7 @@ def _earlier(sums: str, newest: str, failed: str) -> _Reading:
         for day, model, trigger, runs, taken, given, cost, broken in known["cells"]
     }
     problems = [(number, message, hint) for number, message, hint in known["problems"]]
-    return _Reading(counts, problems, json.loads(newest), json.loads(failed), *known["read"])
+    return _Reading(counts, problems, json.loads(newest), json.loads(failed), known["successors"], *known["read"])
 
 
 def _read_on(earlier: _Reading, path: str, data: bytes) -> tuple[str, str, str]:

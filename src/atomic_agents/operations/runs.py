@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from atomic_agents._schema import CURRENT_SCHEMA_VERSION
 from atomic_agents.budget import prices
 from atomic_agents.budget.alerts import Alert
+from atomic_agents.budget.usage import most_tokens
 from atomic_agents.core.errors import AtomicAgentsError, Conflict, SettingsInvalid
 from atomic_agents.core.model import Message, Model, Request
 from atomic_agents.core.values import Problem, Usd
@@ -25,7 +26,6 @@ from atomic_agents.runtime.closing import Also, nothing_else
 from atomic_agents.runtime.fit import fit
 from atomic_agents.runtime.past import Past
 from atomic_agents.runtime.prompt import Prompt
-from atomic_agents.runtime.purse import most_tokens
 from atomic_agents.runtime.rendering import render_within
 from atomic_agents.runtime.runner import Order, Result, Runner
 from atomic_agents.runtime.sizes import request_tokens, tool_tokens

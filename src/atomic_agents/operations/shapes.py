@@ -89,6 +89,7 @@ def run_line(line: "RunLine") -> Json:
         "agent": line.agent,
         "ts": line.at.isoformat() if line.at else None,
         "status": line.status,
+        "continued_by": line.continued_by or None,
         "trigger": line.trigger,
         "model": line.model,
         "summary": line.summary,

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,8 @@ Export = Callable[[str, str, Sequence[Mapping[str, object]]], None]
 
 
 _ALWAYS = (layout.ALERTS, layout.WORKERS)
+_SMALL = 2_000
+"""So many documents are looked at in no time, whoever they belong to."""
 
 
 @dataclass
@@ -117,6 +120,8 @@ class Workspace:
     def refuse_newer(self, agent: str = "") -> None:
         """Refuse to go on beside documents of a newer package: what `agent` has and inherits, or of the whole vault.
 
+        A small vault is looked through whole in any case.
+
         Raises:
             VaultTooNew: names the documents, and the package to install.
         """
@@ -127,6 +132,7 @@ class Workspace:
         vault = self.vault
         if agent:
             self.memory.refresh(agent)
+        if agent and sum(1 for _ in islice(self.store.paths(), _SMALL + 1)) > _SMALL:
             indexed = newer.still(vault, self.memory.newer(CURRENT_SCHEMA_VERSION))
             found = (*newer.of_agent(vault, vault.agent(agent)), *indexed)
         else:

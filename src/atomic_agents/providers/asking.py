@@ -1,10 +1,12 @@
 """One question through pydantic-ai: our request in its words, its answer and its errors in ours."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from atomic_agents.core.model import Answer, Finish, Message, Request, ToolCall, ToolSpec, Usage
 from atomic_agents.providers import failures
+from atomic_agents.providers.inline_reasoning import Piece, ReasoningSplitter, without_lone_closer
+from atomic_agents.providers.reply_errors import ReplyCutOff, ReplyFailed, shorten
 from atomic_agents.providers.stream import Pieces, background, relay
 
 if TYPE_CHECKING:
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from pydantic_ai.settings import ModelSettings
 
 _REMEMBERED = 64
-_BYTES_PER_TOKEN = 3  # fewer than any tokenizer's average, so that an estimate errs towards more tokens
 _FINISH: Mapping[str | None, Finish] = {"tool_call": "tool_calls", "length": "length", "content_filter": "refused"}
 
 
@@ -49,7 +50,7 @@ class LibraryModel:
         from pydantic_ai.direct import model_request_stream  # noqa: PLC0415 - heavy
         from pydantic_ai.exceptions import AgentRunError, UserError  # noqa: PLC0415 - heavy
 
-        streamed = False
+        listening = _Listening(pieces)
         try:
             async with model_request_stream(
                 self._engine,
@@ -58,13 +59,14 @@ class LibraryModel:
                 model_request_parameters=_parameters(self._engine, request),
             ) as stream:
                 async for event in stream:
-                    if piece := _text(event):
-                        streamed = True
-                        pieces.put(piece)
+                    listening.hear(_text(event))
                 response = stream.get()
-        except (AgentRunError, UserError, HTTPError, OSError, ValueError) as error:
-            raise failures.translated(self.id, error, self._hints, streamed=streamed) from error
-        return self._answer(request, response)
+        except (AgentRunError, UserError, HTTPError, OSError, ValueError, ReplyFailed, ReplyCutOff) as error:
+            raise failures.translated(self.id, error, self._hints, streamed=listening.begun) from error
+        except (TypeError, AttributeError, LookupError) as error:  # a reply in a form that the library cannot take
+            raise failures.cut_off(self.id, f"the reply cannot be read: {error}") from error
+        listening.finish()
+        return self._answer(response, listening)
 
     def _messages(self, messages: Sequence[Message]) -> "list[ModelMessage]":
         from pydantic_ai import messages as theirs  # noqa: PLC0415 - heavy
@@ -84,26 +86,29 @@ class LibraryModel:
                 parts.append(theirs.UserPromptPart(message.text))
         return [*out, theirs.ModelRequest(parts=parts)] if parts else out
 
-    def _answer(self, request: Request, response: "ModelResponse") -> Answer:
-        from pydantic_ai.messages import TextPart, ToolCallPart  # noqa: PLC0415 - heavy
+    def _answer(self, response: "ModelResponse", listening: "_Listening") -> Answer:
+        from pydantic_ai.messages import ThinkingPart, ToolCallPart  # noqa: PLC0415 - heavy
 
-        text = "".join(part.content for part in response.parts if isinstance(part, TextPart))
-        calls = tuple(
-            ToolCall(part.tool_call_id, part.tool_name, _raw(part))
-            for part in response.parts
-            if isinstance(part, ToolCallPart)
-        )
-        unmeasured = bool(response.usage.unmeasured_requests)
         details = response.provider_details or {}
-        if response.finish_reason == "error" or (unmeasured and "finish_reason" not in details and not calls):
-            raise failures.failed(self.id, "broke off before the end of the answer", retryable=True, billable=True)
+        if response.finish_reason == "error" or (response.finish_reason is None and not details.get("finish_reason")):
+            word = details.get("finish_reason")
+            raise failures.cut_off(self.id, f"it stopped with {word}" if word else "")
+        parted = without_lone_closer(listening.text)
+        thought = [part.content for part in response.parts if isinstance(part, ThinkingPart) and part.content]
+        reasoning = "\n\n".join(part for part in (*thought, listening.reasoning, parted.reasoning) if part.strip())
+        found = [part for part in response.parts if isinstance(part, ToolCallPart)]
+        ids = _own_ids([part.tool_call_id for part in found])
+        calls = tuple(ToolCall(id_, part.tool_name, _raw(part)) for id_, part in zip(ids, found, strict=True))
         if calls:
-            self._remember((text, calls), response)
+            self._remember((parted.text, calls), response)
+        refusal = details.get("refusal") or details.get("block_reason_message") or details.get("block_reason") or ""
         return Answer(
-            text=text,
+            text=parted.text,
             calls=calls,
-            usage=_estimated(request, text, calls) if unmeasured else _usage(response),
+            usage=_usage(response),
             finish=_FINISH.get(response.finish_reason, "tool_calls" if calls else "stop"),
+            refusal=shorten(str(refusal)),
+            reasoning=reasoning,
         )
 
     def _remember(self, key: "tuple[str, tuple[ToolCall, ...]]", response: "ModelResponse") -> None:
@@ -186,14 +191,61 @@ def _raw(part: "ToolCallPart") -> str:
     return (part.args or "{}") if isinstance(part.args, str) else part.args_as_json_str()
 
 
+def _own_ids(ids: Sequence[str]) -> list[str]:
+    """The ids, of which no two are equal: a result answers one call."""
+    own: list[str] = []
+    for id_ in ids:
+        number = 2
+        unused = id_ or "call"
+        while unused in own:
+            unused, number = f"{id_ or 'call'}_{number}", number + 1
+        own.append(unused)
+    return own
+
+
 def _usage(response: "ModelResponse") -> Usage:
+    """The usage as it was reported; nothing where there was none, or where it is no count of tokens."""
     used = response.usage
-    return Usage(used.input_tokens, used.output_tokens, used.cache_read_tokens, used.cache_write_tokens)
+    counts: tuple[object, ...] = (
+        used.input_tokens, used.output_tokens, used.cache_read_tokens, used.cache_write_tokens
+    )  # fmt: skip
+    return Usage(*(count if isinstance(count, int) and count > 0 else 0 for count in counts))
 
 
-def _estimated(request: Request, text: str, calls: Sequence[ToolCall]) -> Usage:
-    """A server that reports no usage is counted by length, rather than as free."""
-    asked = sum(len(part.encode()) for part in (*request.system, *(message.text for message in request.messages)))
-    offered = sum(len(str(tool).encode()) for tool in request.tools)
-    came = len(text.encode()) + sum(len(call.arguments.encode()) for call in calls)
-    return Usage(-(-(asked + offered) // _BYTES_PER_TOKEN), -(-came // _BYTES_PER_TOKEN))
+class _Listening:
+    """Hears the text of one answer, passes on what is no reasoning, and keeps both."""
+
+    def __init__(self, pieces: Pieces) -> None:
+        self._pieces = pieces
+        self._splitter = ReasoningSplitter()
+        self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self.begun = False
+
+    @property
+    def text(self) -> str:
+        """The answer so far."""
+        return "".join(self._text)
+
+    @property
+    def reasoning(self) -> str:
+        """The reasoning that stood in it."""
+        return "".join(self._reasoning).strip()
+
+    def hear(self, piece: str) -> None:
+        """Take the next piece of text."""
+        if piece:
+            self.begun = True
+            self._keep(self._splitter.feed(piece))
+
+    def finish(self) -> None:
+        """Take the end of the text."""
+        self._keep(self._splitter.finish())
+
+    def _keep(self, found: Iterable[Piece]) -> None:
+        for kind, text in found:
+            if kind == "reasoning":
+                self._reasoning.append(text)
+            elif text:
+                self._text.append(text)
+                self._pieces.put(text)

@@ -1,15 +1,28 @@
-"""A library's errors in our words: what the provider said, whether to try again, whether it may have cost something."""
+"""Failures of the way to a model in our words: what the provider said, whether to try again, whether it may cost."""
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from atomic_agents.core.errors import ProviderFailed
+from atomic_agents.providers.reply_errors import (
+    ErrorInside,
+    ReplyCutOff,
+    ReplyFailed,
+    is_page,
+    shorten,
+    wait_asked,
+    words_of,
+)
 
 if TYPE_CHECKING:
     from pydantic_ai.exceptions import ModelHTTPError
 
-_LONGEST = 500
+_PASSING = frozenset({408, 409, 425, 429})
+_OVERLOADED = 529
+_TOO_LONG = ("maximum context length", "context_length_exceeded", "context length", "prompt is too long")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +49,13 @@ def failed(
 
 
 def translated(model_id: str, error: Exception, hints: Hints, *, streamed: bool) -> ProviderFailed:
-    """What pydantic-ai raised, as the one error the rest of the house knows."""
+    """What the client raised, as the one error the rest of the house knows."""
     from pydantic_ai import exceptions as theirs  # noqa: PLC0415 - heavy
 
+    if isinstance(error, ReplyFailed):
+        return _refused_inside(model_id, error, hints, streamed=streamed)
+    if isinstance(error, ReplyCutOff):
+        return cut_off(model_id, str(error))
     if isinstance(error, theirs.ModelHTTPError):
         return _refused(model_id, error, hints, streamed=streamed)
     if isinstance(error, theirs.ModelTimeoutError | theirs.ModelRequestTimeout | TimeoutError):
@@ -51,44 +68,104 @@ def translated(model_id: str, error: Exception, hints: Hints, *, streamed: bool)
         return failed(model_id, f"{what}: {_cause(error)}", hint=hint, retryable=True, billable=sent)
     retryable = isinstance(error, theirs.ModelServerError | theirs.ModelUnavailableError | theirs.ModelRateLimitError)
     wait = getattr(error, "retry_after", None)
-    return failed(model_id, f"failed: {_short(str(error))}", retryable=retryable, billable=True, retry_after=wait)
+    words = words_of(str(error)) or type(error).__name__
+    return failed(model_id, f"failed: {words}", retryable=retryable, billable=True, retry_after=wait)
+
+
+def cut_off(model_id: str, why: str = "") -> ProviderFailed:
+    """The error for an answer that ended before it was whole, and may have been paid for."""
+    reason = f": {shorten(why)}" if why else ""
+    return failed(model_id, f"broke off before the end of the answer{reason}", retryable=True, billable=True)
+
+
+def again(seconds: float | None) -> str:
+    """When to run something again: `in 7 s`, `in 3 min`, `after 14:05`, `after 2026-12-02 09:00`."""
+    wait = seconds or 0.0
+    if wait < 1:
+        return "run it again in a moment"
+    if wait < 120:
+        return f"run it again in {wait:.0f} s"
+    if wait < 3600:
+        return f"run it again in {wait / 60:.0f} min"
+    now = datetime.datetime.now().astimezone()
+    try:
+        then = now + datetime.timedelta(seconds=wait + 59)  # the minute that is named has to be over
+    except OverflowError:
+        return "run it again later"
+    return f"run it again after {then:%H:%M}" if then.date() == now.date() else f"run it again after {then:%Y-%m-%d %H:%M}"
+
+
+def _refused_inside(model_id: str, error: ReplyFailed, hints: Hints, *, streamed: bool) -> ProviderFailed:
+    """The error that stands in a reply of status 200; what came of an answer before it may have been paid for."""
+    begun = streamed or error.begun
+    if error.error.status is None:
+        what = f"answered with an error: {error.error.words}"
+        if "web page" in error.error.words:
+            what = f"answered with {error.error.words}"
+        hint = "check the address of the server, or use another model: atomic-agents models list"
+        return failed(model_id, what, hint=hint, retryable=False, billable=begun)
+    return _of_status(model_id, error.error, error.error.status, hints, billable=begun)
 
 
 def _refused(model_id: str, error: "ModelHTTPError", hints: Hints, *, streamed: bool) -> ProviderFailed:
     from pydantic_ai import exceptions as theirs  # noqa: PLC0415 - heavy
 
-    status = error.status_code
-    hint = ""
-    if isinstance(error, theirs.ModelQuotaExceededError):
-        hint = "top up the account, or use another model: atomic-agents models list"
-    elif status in {401, 403}:
-        hint = hints.key
-    elif isinstance(error, theirs.ModelContextWindowExceededError):
-        hint = "shorten the work item, or use a model that takes more: atomic-agents models list"
-    elif status == 404:
-        hint = f"--model {error.suggested_model_id}" if error.suggested_model_id else hints.unknown
-    elif status in {408, 409, 429} or status >= 500:
-        wait = error.retry_after or 0
-        hint = f"run it again in {wait:.0f} s" if wait >= 1 else "run it again in a moment"
-    quota = isinstance(error, theirs.ModelQuotaExceededError)
-    retryable = not quota and (status in {408, 409, 429} or status >= 500)
-    what = f"answered {status}: {_said(error.body) or _short(str(error.__cause__ or error))}"
-    return failed(
-        model_id, what, hint=hint, status=status, retryable=retryable, billable=streamed, retry_after=error.retry_after
+    wait = wait_asked(error.headers or {})
+    found = ErrorInside(
+        _words(error),
+        error.status_code,
+        quota=isinstance(error, theirs.ModelQuotaExceededError),
+        retry_after=error.retry_after if wait is None and not _asks_by_header(error.headers) else wait,
+    )
+    too_long = isinstance(error, theirs.ModelContextWindowExceededError)
+    suggested = error.suggested_model_id or ""
+    return _of_status(
+        model_id, found, error.status_code, hints, billable=streamed, too_long=too_long, suggested=suggested
     )
 
 
-def _said(body: object) -> str:
-    """The provider's own sentence in an error body, whatever its wrapping."""
-    if isinstance(body, str):
-        return _short(body)
-    if not isinstance(body, Mapping):
-        return ""
-    inside = cast("Mapping[str, object]", body)
-    for name in ("message", "error", "detail"):
-        if found := _said(inside.get(name)):
-            return found
-    return ""
+def _of_status(
+    model_id: str, error: ErrorInside, status: int, hints: Hints, *, billable: bool, too_long: bool = False,
+    suggested: str = "",
+) -> ProviderFailed:  # fmt: skip
+    """The error for an HTTP status, wherever it stood."""
+    hint = ""
+    passes = not error.quota and (status in _PASSING or status >= 500)
+    if error.quota:
+        hint = "top up the account, or use another model: atomic-agents models list"
+    elif status in {401, 403}:
+        hint = hints.key
+    elif too_long or status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or any(w in error.words.lower() for w in _TOO_LONG):
+        hint = "shorten the work item, or use a model that takes more: atomic-agents models list"
+    elif status == HTTPStatus.NOT_FOUND:
+        hint = f"--model {suggested}" if suggested else hints.unknown
+    elif passes:
+        hint = again(error.retry_after)
+    return failed(
+        model_id, f"answered {status}: {error.words}", hint=hint, status=status, retryable=passes, billable=billable,
+        retry_after=error.retry_after,
+    )  # fmt: skip
+
+
+def _words(error: "ModelHTTPError") -> str:
+    """What the provider said beside a status, or what the status means."""
+    words = words_of(error.body)
+    if words and isinstance(error.body, str) and is_page(error.body):
+        return words.removeprefix(str(error.status_code)).strip(" -–:|") or _meaning(error.status_code)
+    return words or _meaning(error.status_code)
+
+
+def _meaning(status: int) -> str:
+    if status == _OVERLOADED:
+        return "Overloaded"
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "nothing was said"
+
+
+def _asks_by_header(headers: Mapping[str, str] | None) -> bool:
+    return headers is not None and ("retry-after" in headers or "retry-after-ms" in headers)
 
 
 def _cause(error: Exception) -> str:
@@ -96,9 +173,4 @@ def _cause(error: Exception) -> str:
     deepest: BaseException = error
     while (deeper := deepest.__cause__ or deepest.__context__) is not None and str(deeper):
         deepest = deeper
-    return _short(str(deepest))
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line.rstrip(".") if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+    return shorten(str(deepest))

@@ -166,16 +166,20 @@ def is_loopback(url: str) -> bool:
 
 def openai_client(base_url: str, key: str) -> "AsyncOpenAI":
     """The warm client for that server and key, which speaks OpenAI's protocol."""
-    from openai import AsyncOpenAI, DefaultAsyncHttpxClient  # noqa: PLC0415 - heavy
+    from openai import AsyncOpenAI  # noqa: PLC0415 - heavy
 
-    return _warm(AsyncOpenAI, DefaultAsyncHttpxClient, base_url, key)
+    from atomic_agents.providers.openai_replies import OpenAIClient  # noqa: PLC0415 - heavy
+
+    return _warm(AsyncOpenAI, OpenAIClient, base_url, key)
 
 
 def anthropic_client(base_url: str, key: str) -> "AsyncAnthropic":
     """The warm client for that server and key, which speaks Anthropic's protocol."""
-    from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient  # noqa: PLC0415 - heavy
+    from anthropic import AsyncAnthropic  # noqa: PLC0415 - heavy
 
-    return _warm(AsyncAnthropic, DefaultAsyncHttpxClient, base_url, key)
+    from atomic_agents.providers.anthropic_replies import AnthropicClient  # noqa: PLC0415 - heavy
+
+    return _warm(AsyncAnthropic, AnthropicClient, base_url, key)
 
 
 def _warm(client: "type[_Client]", transport: Callable[..., "AsyncClient"], base_url: str, key: str) -> "_Client":
@@ -188,6 +192,14 @@ def _warm(client: "type[_Client]", transport: Callable[..., "AsyncClient"], base
         return made, made.close
 
     return background().keep((client, base_url, key), make)
+
+
+def _openai_http(base_url: str) -> "AsyncClient":
+    from httpx2 import Timeout  # noqa: PLC0415 - heavy
+
+    from atomic_agents.providers.openai_replies import OpenAIClient  # noqa: PLC0415 - heavy
+
+    return OpenAIClient(trust_env=_trusts(base_url), timeout=Timeout(READ_SECONDS, connect=CONNECT_SECONDS))
 
 
 def preload(model_ids: Iterable[str]) -> None:
@@ -244,10 +256,14 @@ def _other(family: str, model: str, *, key: str, base_url: str | None) -> "tuple
     from pydantic_ai.models import infer_model  # noqa: PLC0415 - heavy
     from pydantic_ai.providers import infer_provider, infer_provider_class  # noqa: PLC0415 - heavy
 
+    client_of_ours = _openai_http(base_url or _OPENAI_URL) if _FAMILIES[family].package == "openai" else None
+
     def provider(name: str) -> "TheirProvider[object]":
         make = cast("Callable[..., TheirProvider[object]]", infer_provider_class(name))
-        where = {"base_url": base_url} if base_url else {}
-        return make(api_key=key, **where) if key else infer_provider(name)
+        options: dict[str, object] = {"base_url": base_url} if base_url else {}
+        if client_of_ours is not None:
+            options["http_client"] = client_of_ours
+        return make(api_key=key, **options) if key else infer_provider(name)
 
     full = f"{family}:{model}"
     try:
@@ -263,6 +279,8 @@ def _other(family: str, model: str, *, key: str, base_url: str | None) -> "tuple
 
     async def close() -> None:
         await engine.__aexit__(None, None, None)
+        if client_of_ours is not None:
+            await client_of_ours.aclose()
 
     return engine, close
 

@@ -255,21 +255,22 @@ class Gate:
         facts: dict[str, object] = {
             "approval": request.id, "rule": request.why, "where": request.where, "by": answer.by,
         }  # fmt: skip
-        changed = _changed(request, wanted, answer)
+        if answer.decision == "denied":
+            return _denied(request, call, answer, facts | {"decision": "denied"})
+        changed = _changed(request, wanted)
         if changed:
             return _refused(call, f"refused: {changed}", facts | {"decision": "changed"}, request)
         if request.expired(self.clock()):
             did = "answered" if request.kind == questions.KIND else "allowed"
             words = f"refused: nobody {did} it before {request.expires:%Y-%m-%d %H:%M}"
             return _refused(call, words, facts | {"decision": "expired"}, request)
-        if answer.decision in _UNANSWERED:
+        if answer.decision in _UNANSWERED or proposal_changed(request, answer):
             return Waits(request)
         facts["decision"] = answer.decision
         if request.kind == questions.KIND:
-            return _met(request, answer, call, facts)
+            words = questions.chosen(request.arguments, answer.note)
+            return Instead(ToolResult(call, f"{questions.ANSWERS}{words}"), facts, request)
         note = f": {answer.note}" if answer.note else ""
-        if answer.decision == "denied":
-            return _refused(call, f"the operator refused{note}", facts, request)
         told = f"the operator allowed it{note}\n" if note else ""
         if answer.arguments is not None:
             text = json.dumps(answer.arguments, ensure_ascii=False)
@@ -278,7 +279,7 @@ class Gate:
             facts["arguments"] = answer.arguments
         arguments = arguments_of(tool, call)
         if isinstance(arguments, str):
-            return _refused(call, f"the operator's revision cannot be called: {arguments}", facts, request)
+            return Waits(request)
         verdict = self._verdict(tool, replace(wanted, arguments=arguments))
         if verdict.action == "deny":
             return _refused(call, f"refused: {verdict.why} ({verdict.where})", facts | {"decision": "deny"}, request)
@@ -309,13 +310,18 @@ def refuse_unanswered(vault: Vault, past: Past, now: datetime.datetime) -> None:
     Raises:
         ApprovalNeeded: naming what it is.
     """
-    last = past.heard[-1] if past.heard else None
-    request = last.requests.get(len(last.results)) if last and len(last.results) not in last.begun else None
+    request = waited_for(past)
     if request is None or request.expired(now):
         return
     found = vault.document(hands.approval(request.agent, request.kind, request.id))
     if found is None or approvals.reply(found).decision in _UNANSWERED:
         raise waits([request], past.run_ids[-1])
+
+
+def waited_for(past: Past) -> Approval | None:
+    """The request that runs wait for; None where they wait for none."""
+    last = past.heard[-1] if past.heard else None
+    return last.requests.get(len(last.results)) if last and len(last.results) not in last.begun else None
 
 
 def as_facts(request: Approval) -> dict[str, object]:
@@ -333,22 +339,19 @@ def _refused(call: ToolCall, words: str, facts: Mapping[str, object], request: A
     return Instead(ToolResult(call, words, failed=True), facts, request)
 
 
-def _met(request: Approval, answer: Reply, call: ToolCall, facts: Mapping[str, object]) -> Decision:
-    """What the operator says to a question."""
-    if answer.decision == "answered":
-        words = questions.chosen(request.arguments, answer.note)
-        return Instead(ToolResult(call, f"{questions.ANSWERS}{words}"), facts, request)
-    note = f": {answer.note}" if answer.note else ""
-    return _refused(call, f"the operator does not answer{note}", facts, request)
+def _denied(request: Approval, call: ToolCall, answer: Reply, facts: Mapping[str, object]) -> Instead:
+    did = "does not answer" if request.kind == questions.KIND else "refused"
+    return _refused(call, f"the operator {did}{f': {answer.note}' if answer.note else ''}", facts, request)
 
 
-def _changed(request: Approval, wanted: Wanted, answer: Reply) -> str:
-    """What is not as it was when the operator was asked, "" where all of it is."""
+def proposal_changed(request: Approval, answer: Reply) -> bool:
+    """Whether the document that was answered does not ask what the run has asked."""
+    other = ("approved", "revised") if request.kind == questions.KIND else ("answered",)
+    return answer.binding != request.binding or answer.decision in other
+
+
+def _changed(request: Approval, wanted: Wanted) -> str:
+    """What of the call is not as it was when the operator was asked, "" where all of it is."""
     if wanted.fingerprint != request.fingerprint:
         return f"the tool {request.tool} was changed after {request.id} was asked; ask again"
-    if wanted.binding != request.binding:
-        return f"the arguments are not those of {request.id}"
-    other = ("approved", "revised") if request.kind == questions.KIND else ("answered",)
-    if answer.binding != request.binding or answer.decision in other:
-        return f"the proposal in {request.id} was changed, and only what was asked can be answered"
-    return ""
+    return f"the arguments are not those of {request.id}" if wanted.binding != request.binding else ""

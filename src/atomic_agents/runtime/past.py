@@ -102,7 +102,7 @@ def heard(records: Iterable[Record]) -> tuple[Heard, ...]:
             found.append(_heard(event))
         elif event.name == "called" and found and event.facts.get("stopped") is not True:
             found[-1] = _with_result(found[-1], event)
-        elif event.name == "requested" and found and (request := _request(event)):
+        elif event.name == "requested" and found and (request := request_of(event)):
             found[-1] = replace(found[-1], requests={**found[-1].requests, request.at: request})
         elif event.name == "calling" and found and isinstance(at := event.facts.get("at"), int):
             found[-1] = replace(found[-1], begun=found[-1].begun | {at})
@@ -132,7 +132,7 @@ def _with_result(before: Heard, event: Event) -> Heard:
     return replace(before, results=(*before.results, result))
 
 
-def _request(event: Event) -> Approval | None:
+def request_of(event: Event) -> Approval | None:
     """What the operator was asked; None where the line does not say all of it."""
     arguments, at, asked = event.facts.get("arguments"), event.facts.get("at"), event.text("asked")
     if not isinstance(arguments, dict) or not isinstance(at, int) or not asked:

@@ -1,7 +1,6 @@
 """The money of one run: which model may answer the next request, the most that can cost, and what was paid."""
 
 import datetime
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -10,8 +9,9 @@ from atomic_agents.budget import alerts, ledger, limits
 from atomic_agents.budget.alerts import Alert
 from atomic_agents.budget.ledger import SumCache
 from atomic_agents.budget.prices import Prices
+from atomic_agents.budget.usage import judge, most_tokens
 from atomic_agents.core.errors import AtomicAgentsError, ProviderFailed
-from atomic_agents.core.model import Model, Request, Usage
+from atomic_agents.core.model import Answer, Model, Request, Usage
 from atomic_agents.core.store import Store
 from atomic_agents.core.values import Usd, format_cap, format_usd
 from atomic_agents.runtime.pool import Pool
@@ -20,8 +20,14 @@ from atomic_agents.vault import layout
 from atomic_agents.vault.settings import CostGuardrails, unknown_price
 from atomic_agents.vault.vault import AgentSettings
 
-_TOOLS_OVERHEAD = 600  # tokens that providers add to explain the use of tools
-_MESSAGE_OVERHEAD = 8
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What counts of an answer. `doubts` says what its provider reported that was not believed."""
+
+    usage: Usage
+    cost: Usd
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass
@@ -62,6 +68,8 @@ class Purse:
     shared: bool = False
     """Whether it is a cap of all agents together."""
     _funds: tuple[limits.Fund, ...] = ()
+    _doubted: set[str] = field(default_factory=set)
+    """The models whose usage was not believed, which is said once."""
 
     def reserve(self, request: Request, paid: Usd) -> Reserved | Refused:
         """Judge the most that `request` can cost and set it aside, `paid` being what this run has cost so far."""
@@ -103,15 +111,31 @@ class Purse:
         self.warn(f"{failed} kept failing; {fallback.id} answers instead")
         return verdict
 
-    def paid_for(self, usage: Usage) -> Usd:
-        """What an answer cost; nothing, with a warning, where nobody knows the price."""
+    def settle(self, request: Request, answer: Answer) -> Settled:
+        """What an answer used and cost: what its provider reports, where that can be true.
+
+        It never costs more than was reserved for it; nothing, with a warning, where nobody knows the price.
+        """
+        judged = judge(request, answer)
+        usage, doubts = judged.usage, judged.doubts
         cost = self.prices.cost(self.model.id, usage, local=self.model.local)
         if cost is None:
             cost = self._assumed(self.model, usage)
         if cost is None:
             self.warn(f"the price of {self.model.id} is not known; this run counts as $0 until prices.toml states it")
+        elif cost > self.quote > 0:
+            beyond = f"usage of {format_usd(cost)}, where at most {format_usd(self.quote)} was reserved"
+            doubts = (*doubts, beyond)
+            cost = self.quote
+        if self.model.local:
+            doubts = ()
+        elif doubts:
+            self.estimated = True
+            if self.model.id not in self._doubted:
+                self._doubted.add(self.model.id)
+                self.warn(f"{self.model.id} reports {' and '.join(doubts)}: that cannot be, so its cost is estimated")
         self._raise_thresholds(cost or Decimal(0))
-        return cost or Decimal(0)
+        return Settled(usage, cost or Decimal(0), doubts)
 
     def failed(self, error: BaseException, *, begun: bool) -> Usd:
         """What a request that failed cost: all it could where an answer had begun to come, though nobody says."""
@@ -211,21 +235,3 @@ class Purse:
 
 def _and(spent: limits.Spent, paid: Usd) -> limits.Spent:
     return spent + limits.Spent(paid, paid)
-
-
-def most_tokens(request: Request) -> int:
-    """More tokens than a request takes with any tokenizer in use, or nearly: for a quote, not for a budget."""
-    texts = [*request.system, *(message.text for message in request.messages)]
-    texts += [call.arguments for message in request.messages for call in message.calls]
-    texts += [f"{tool.name}{tool.description}{tool.parameters}" for tool in request.tools]
-    overhead = _MESSAGE_OVERHEAD * len(texts) + (_TOOLS_OVERHEAD if request.tools else 0)
-    return overhead + sum(map(_most_of, texts))
-
-
-def _most_of(text: str) -> int:
-    """Three ASCII signs a token, two tokens for three bytes of anything else."""
-    size = len(text.encode(errors="replace"))
-    if size == len(text):
-        return size // 3 + 1
-    plain = sum(map(len, re.findall(r"[\x00-\x7f]+", text)))
-    return plain // 3 + (size - plain) * 2 // 3 + 1

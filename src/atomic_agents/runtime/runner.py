@@ -26,7 +26,7 @@ from atomic_agents.runtime.calling import Calling
 from atomic_agents.runtime.closing import Also, Closing, nothing_else
 from atomic_agents.runtime.fit import Omitted
 from atomic_agents.runtime.gate import Gate, Judge
-from atomic_agents.runtime.hearing import Seen, apart, sound
+from atomic_agents.runtime.hearing import Seen, apart, beside_text, sound, sound_answer
 from atomic_agents.runtime.past import Heard, Past
 from atomic_agents.runtime.pool import Pool
 from atomic_agents.runtime.principal import said_by_operator
@@ -332,7 +332,7 @@ class Runner:
             luck = random.random()  # noqa: S311 - it spreads waits, and guards nothing
             return AskFailed(error, cost, shown=seen.anything, took=time.monotonic() - begun, luck=luck)
         shown.finish()
-        return self._answered(replace(found, text=sound(found.text)))
+        return self._answered(request, sound_answer(found))
 
     def _hear_again(self, heard: Heard, state: RunState) -> Event:
         """Meet an answer that is recorded: it is shown and remembered, and neither asked for nor paid."""
@@ -353,9 +353,10 @@ class Runner:
         self.sleep(seconds)
         return Waited()
 
-    def _answered(self, found: Answer) -> Event:
-        cost = self._purse.lost = self._purse.paid_for(found.usage)  # lost, until it is in the state
-        self._answer_cost = cost
+    def _answered(self, request: Request, found: Answer) -> Event:
+        settled = self._purse.settle(request, found)
+        cost = self._answer_cost = self._purse.lost = settled.cost  # lost, until it is in the state
+        found = replace(found, usage=settled.usage)
         text, blocks = split_blocks(found.text)
         outcomes = [self._closing.captures.add(block) for block in blocks] if self.order.capture else []
         calls = [{"id": call.id, "name": call.name, "arguments": spelled_out(call.arguments)} for call in found.calls]
@@ -364,7 +365,7 @@ class Runner:
             "answered", self.clock(), text=found.text, calls=calls,
             cost=cost, input_tokens=found.usage.input_tokens, output_tokens=found.usage.output_tokens,
             finish=found.finish, captures=[outcome.message for outcome in outcomes],
-            refused=refused,
+            refused=refused, **beside_text(found, settled.doubts),
         )  # fmt: skip
         self._purse.lost = Usd(0)
         return Answered(found, cost, text, tuple(outcome.message for outcome in outcomes), bool(refused))

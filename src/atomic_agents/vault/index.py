@@ -25,6 +25,8 @@ _ENTRY = re.compile(
     r"|`(?P<quoted>[^`]+\.md)`)"
 )
 _SWALLOWS = ((b"!", b"<!--"), (b"`", b"```"), (b"~", b"~~~"))  # a single sign is found in no time
+_SEPARATORS = " \t—–:-"
+"""What may stand between an entry's link and its hook."""
 _BREAKING = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+")
 
 
@@ -38,12 +40,9 @@ def entry(name: str, file: str, hook: str) -> str:
 
     The hook is cut so that the line has at most MAX_ENTRY characters, where the name leaves room for that.
     """
-    title = re.sub(r"([\[\]\\])", r"\\\1", _one_line(name))
+    title = re.sub(r"([\[\]\\])", r"\\\1", one_line(name))
     text = f"- [{title}](<{file}>)" if re.search(r"[\s()]", file) else f"- [{title}]({file})"
-    hook = _one_line(hook)
-    room = MAX_ENTRY - len(text) - 3
-    if len(hook) > room:
-        hook = f"{hook[: room - 1].rstrip()}…" if room > 1 else ""
+    hook = _cut(one_line(hook), MAX_ENTRY - len(text) - 3)
     return f"{text} — {hook}" if hook else text
 
 
@@ -121,8 +120,15 @@ def hook_of(line: str) -> tuple[str, str]:
     if match is None:
         return "", ""
     rest = line[match.end() :]
-    hook = rest.lstrip(" \t—–:-")
+    hook = rest.lstrip(_SEPARATORS)
     return line[: len(line) - len(hook)], hook.rstrip()
+
+
+def with_hook(line: str, hook: str) -> str:
+    """An entry with another hook, cut as `entry` cuts it; what stands before the hook stays as it is."""
+    before, _ = hook_of(line)
+    hook = _cut(one_line(hook), MAX_ENTRY - len(before))
+    return f"{before}{hook}" if hook else before.rstrip(_SEPARATORS)
 
 
 def insert(text: str, title: str, line: str) -> str:
@@ -258,5 +264,12 @@ def _split(text: str) -> list[str]:
     return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """A text as an entry holds it: on one line, and with nothing that opens or ends a comment."""
     return _BREAKING.sub(" ", text).strip().replace("<!--", "&lt;!--").replace("-->", "--&gt;")
+
+
+def _cut(hook: str, room: int) -> str:
+    if len(hook) <= room:
+        return hook
+    return f"{hook[: room - 1].rstrip()}…" if room > 1 else ""

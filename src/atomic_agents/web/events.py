@@ -62,7 +62,7 @@ class Chat:
             yield from self.piece(rest)
         if refusal := _refusal(result):
             yield self._chunk({"refusal": refusal} if self._told else {"role": "assistant", "refusal": refusal})
-        yield self._chunk({}, _FINISH.get(result.ending, "stop"))
+        yield self._chunk({}, _FINISH.get(result.ending, "stop"), _warnings(result))
         if self.usage:
             yield event({**self._head("chat.completion.chunk"), "choices": [], "usage": _tokens(result)})
         yield _DONE
@@ -78,11 +78,12 @@ class Chat:
         message = {"role": "assistant", "content": text or (None if refusal else ""), "refusal": refusal or None}
         finish = _FINISH.get(result.ending, "stop")
         choice = {"index": 0, "message": message, "finish_reason": finish, "logprobs": None}
-        return {**self._head("chat.completion"), "choices": [choice], "usage": _tokens(result)}
+        head = self._head("chat.completion")
+        return {**head, "choices": [choice], "usage": _tokens(result), **_warnings(result)}
 
-    def _chunk(self, delta: Json, finish: str | None = None) -> str:
+    def _chunk(self, delta: Json, finish: str | None = None, more: Json | None = None) -> str:
         choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
-        return event({**self._head("chat.completion.chunk"), "choices": [choice]})
+        return event({**self._head("chat.completion.chunk"), "choices": [choice], **(more or {})})
 
     def _head(self, kind: str) -> Json:
         return {"id": self.run_id, "object": kind, "created": self.created, "model": self.model}
@@ -143,7 +144,8 @@ class Responding:
         reason, status = _INCOMPLETE.get(result.ending), _status(result)
         message = self._message(_parts(text, _refusal(result)), status)
         details = {"reason": reason} if reason else None
-        return self._response(status, (message,)) | {"usage": usage, "incomplete_details": details}
+        facts = {"usage": usage, "incomplete_details": details, **_warnings(result)}
+        return self._response(status, (message,)) | facts
 
     def _declined(self, refusal: str, index: int) -> Iterator[str]:
         """The provider's words as a part of their own."""
@@ -191,6 +193,11 @@ class Responding:
             "top_p": None,
             "usage": None,
         }
+
+
+def _warnings(result: Result) -> Json:
+    """What the caller is to hear beside the answer, such as that its messages were cut; other clients overlook it."""
+    return {"warnings": list(result.warnings)} if result.warnings else {}
 
 
 def _tokens(result: Result) -> Json:

@@ -54,6 +54,7 @@ _RESPONSE: Schema = {
 }
 _TOLD = (Ending.WAITING, Ending.TRUNCATED, Ending.REFUSED)
 """Endings that are answers here, though each carries an error elsewhere."""
+_LONGEST_HEADER = 2_000
 _TEXTS = ("text", "input_text", "output_text", "refusal")
 # Parameters that change what an answer is, with the values that change nothing.
 _CANNOT: Mapping[str, tuple[object, ...]] = {
@@ -118,7 +119,7 @@ async def _answer(call: Call, said: Sequence[Said], shape: events.Shape) -> Resp
         return running.streamed(going, first, _teller(shape), lambda going: _closed(shape, going), stays=stays)
     await running.until_ended(call.request, going, stays=stays)
     result = _answered(going)
-    headers = {"location": running.location(result.run_id)}
+    headers = {"location": running.location(result.run_id), **_warning(result)}
     status = 202 if result.ending is Ending.WAITING else 200
     return JSONResponse(shape.whole(result, _text(result)), status, headers)
 
@@ -156,6 +157,13 @@ def _text(result: Result) -> str:
     if result.failure is None or result.ending is not Ending.WAITING:
         return result.text
     return "\n\n".join(part for part in (result.text, f"({result.failure.message})") if part)
+
+
+def _warning(result: Result) -> Mapping[str, str]:
+    """The warnings of a run as a header, for callers whose client keeps only the fields it knows."""
+    plain = (each.encode("ascii", "replace").decode().replace('"', "'") for each in result.warnings)
+    words = ", ".join(f'299 - "{" ".join(each.split())}"' for each in plain)
+    return {"warning": words[:_LONGEST_HEADER]} if words else {}
 
 
 def _said(message: Mapping[str, object]) -> Said:

@@ -184,6 +184,6 @@ def test_addresses_that_hold_it_are_named_with_their_line() -> None:
 
 
 def test_a_document_that_cannot_be_read_is_not_guessed_at() -> None:
-    for data in (b"---\nname: [tea\n---\n", b"\xff tea", b"---\nname: tea\n"):
+    for data in (b"---\nname: [tea\n---\n", b"\xff tea", b"---\nname: tea\n", b'---\nname: "\\q" [\n---\n'):
         with pytest.raises(Unreadable):
             editor("tea").edit("memory/user_x.md", data, Kind.NOTE)

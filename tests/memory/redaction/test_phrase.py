@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from atomic_agents.core.errors import UsageError
@@ -84,3 +86,13 @@ def test_what_cannot_be_meant_is_refused(phrase: Phrase, why: str) -> None:
         phrase.check()
 
     assert refused.value.hint
+
+
+@pytest.mark.parametrize("text", ["green\ntea\tnow", "> green\n> tea", "éclair", 'say "x" \\ y', "\x07tea", "茶 tea"])
+@pytest.mark.parametrize("ascii_", [True, False])
+def test_json_that_holds_it_is_never_passed_over(text: str, ascii_: bool) -> None:
+    raw = json.dumps({"a": f"so {text} it is"}, ensure_ascii=ascii_)
+
+    assert Phrase(text.replace("\n> ", " ").lstrip("> ")).may_stand_in(raw)
+    assert Phrase(text.upper()).may_stand_in(raw) or "\\" in text
+    assert not Phrase("cocoa").may_stand_in(raw.replace("\\u", ""))

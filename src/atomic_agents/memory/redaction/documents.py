@@ -61,6 +61,8 @@ class Documents:
         Raises:
             Unreadable: it is not what the format says.
         """
+        if b"\\" not in data and not self._has_work(data.decode(errors="replace")):
+            return data
         try:
             document = parse(path, data)
         except DocumentUnreadable as error:
@@ -75,6 +77,9 @@ class Documents:
         if after != data and path.startswith(("memory/", "wiki/")) and layout.is_note(path.partition("/")[2]):
             self._learn_entry(path, document, parse(path, after))
         return after
+
+    def _has_work(self, text: str) -> bool:
+        return self.redactor.phrase.found_in(text) or self.redactor.renames.follow(text) != text
 
     def line(self, text: str, *, folder: str = "memory") -> str:
         """A line of an index, or several, as the index will have them; `folder` is the one that it stands in."""

@@ -65,6 +65,10 @@ class Phrase:
         """Whether a text holds it."""
         return self.pattern.search(text) is not None
 
+    def may_stand_in(self, raw: str) -> bool:
+        """Whether JSON could hold it, told without reading it: False only where it cannot."""
+        return "\\u" in raw or self._raw is None or self._raw.search(raw) is not None
+
     def substitute(self, text: str, may_go: Callable[[re.Match[str]], bool] = lambda _: True) -> str:
         """The text without it, but where `may_go` says no."""
         return self.pattern.sub(lambda found: self.replacement if may_go(found) else found[0], text)
@@ -91,6 +95,14 @@ class Phrase:
             if not apart or start >= apart[-1][1]:
                 apart.append((start, end))
         return apart
+
+    @cached_property
+    def _raw(self) -> re.Pattern[str] | None:
+        """Matches wherever JSON has the words, inside of others too; None where JSON spells them otherwise."""
+        if re.search(r"[\"\\\x00-\x1f]", self.text.strip()):
+            return None
+        gap = r"(?:[\s>+-]|\\[nrtbf])+"
+        return re.compile(gap.join(map(_word, self.text.split())), re.IGNORECASE)
 
     @cached_property
     def _name_patterns(self) -> tuple[re.Pattern[str], ...]:

@@ -82,6 +82,10 @@ class Redactor:
     kept: list[tuple[int, str]] = field(default_factory=list)
     count: int = 0
 
+    def has_work(self, raw: str) -> bool:
+        """Whether anything of a JSON text may have to change, told without reading it."""
+        return self.phrase.may_stand_in(raw) or self.renames.follow(raw) != raw
+
     @contextlib.contextmanager
     def at(self, line: int, *, whole: bool = False) -> Iterator[None]:
         """Count the lines of what has to stay from a line of the document; all of it stands on it where `whole`."""
@@ -100,6 +104,8 @@ class Redactor:
 
     def json_text(self, text: str, *, given: bool = False) -> str:
         """A text that is JSON; where all of it was `given` to a tool, every value that is no name or path is a text."""
+        if not self.has_work(text):
+            return text
 
         def edit(keys: tuple[str, ...], value: str) -> str:
             return self.value(keys, value, given=given)

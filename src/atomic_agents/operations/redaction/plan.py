@@ -117,7 +117,7 @@ def _forget_derived(workspace: Workspace) -> None:
 class _Plan:
     """The work on one agent: documents before the records that have their hashes, transcripts before logs.
 
-    `_paths` are below the agent; what is gathered is by the path in the vault.
+    `_paths` are below the agent; what is gathered is by the path in the vault. Only documents that change are held.
     """
 
     workspace: Workspace
@@ -125,6 +125,7 @@ class _Plan:
     phrase: Phrase
     _before: dict[str, Blob] = field(default_factory=dict)
     _after: dict[str, bytes] = field(default_factory=dict)
+    _seen: set[str] = field(default_factory=set)
     _counts: dict[str, int] = field(default_factory=dict)
     _left: list[Left] = field(default_factory=list)
 
@@ -173,7 +174,9 @@ class _Plan:
         blob = self.workspace.store.read(path)
         if blob is None:
             return
-        self._before[path] = blob
+        self._seen.add(path)
+        if self._new_path(path) != path:
+            self._before[path] = blob
         self._redactor.kept.clear()
         count = self._redactor.count
         if editor is None:
@@ -190,7 +193,7 @@ class _Plan:
         for line, what in dict.fromkeys(self._redactor.kept):
             self._leave(f"{path}:{line}" if line else path, f"{what} holds it", _BY_HAND)
         if after != blob.data:
-            self._after[path] = after
+            self._before[path], self._after[path] = blob, after
 
     def _leave(self, path: str, why: str, hint: str) -> None:
         self._left.append(Left(path, why, hint))
@@ -301,7 +304,7 @@ class _Plan:
         own = {self._full(path) for path in self._paths}
         for path in self.workspace.store.paths():
             inner = path.removeprefix(f"{self.agent}/")
-            if not path.endswith(".md") or layout.is_private(path) or path in self._before or inner.startswith("raw/"):
+            if not path.endswith(".md") or layout.is_private(path) or path in self._seen or inner.startswith("raw/"):
                 continue
             blob = self.workspace.store.read(path)
             text, folder = _decoded(blob.data) if blob else "", inner.partition("/")[0]
@@ -313,11 +316,13 @@ class _Plan:
         blob = self.workspace.store.read(path)
         return _decoded(blob.data) if blob else ""
 
+    def _new_path(self, path: str) -> str:
+        inner = path.removeprefix(f"{self.agent}/")
+        return path if inner == path else self._full(self._redactor.renames.path(inner))
+
     def _changes(self) -> Iterator[Change]:
-        home = f"{self.agent}/"
         for path, blob in self._before.items():
-            inner = path.removeprefix(home)
-            new = path if inner == path else home + self._redactor.renames.path(inner)
+            new = self._new_path(path)
             if new != path:
                 yield Delete(path, expect=blob.revision)
                 yield Put(new, self._after.get(path, blob.data), expect=ABSENT, mode=blob.mode)

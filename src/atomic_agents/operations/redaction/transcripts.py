@@ -53,6 +53,9 @@ class Transcripts:
     def _edited(self, lines: list[str]) -> Iterator[str]:
         self.torn = []
         for number, line in enumerate(lines, 1):
+            if not self._has_work(line):
+                yield line
+                continue
             record = _record(line)
             if record is not None:
                 with self.redactor.at(number, whole=True):
@@ -62,6 +65,11 @@ class Transcripts:
             if line.strip() and self.redactor.phrase.found_in(line):
                 self.torn.append(number)
             yield line
+
+    def _has_work(self, line: str) -> bool:
+        """Whether anything of a line may have to change: its words, names of files, the end of another transcript."""
+        has_hash = self.heads and any(f'"{key}"' in line for key in ("resumed_hash", log.TRANSCRIPT_HASH))
+        return bool(has_hash) or self.redactor.has_work(line)
 
     @staticmethod
     def _number(lines: list[str]) -> int:
