@@ -18,9 +18,7 @@ REQUESTS = st.builds(
     lambda system, asked, most: Request((system,), (Message("user", asked),), (), most),
     TEXTS, TEXTS.filter(bool), st.integers(1, 50_000),
 )  # fmt: skip
-ANSWERS = st.builds(
-    lambda text, reasoning, usage: Answer(text, usage=usage, reasoning=reasoning), TEXTS, TEXTS, USAGES
-)
+ANSWERS = st.builds(lambda text, reasoning, usage: Answer(text, usage=usage, reasoning=reasoning), TEXTS, TEXTS, USAGES)
 ASKED = Request((PROSE * 100,), (Message("user", "hi"),), (), 4000)
 
 

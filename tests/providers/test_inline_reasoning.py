@@ -50,7 +50,9 @@ def test_reasoning_is_taken_apart_wherever_the_stream_is_cut(whole: str, text: s
     assert {split([whole[:at], whole[at:]]) for at in range(len(whole) + 1)} == {(text, reasoning)}
 
 
-@given(st.lists(st.sampled_from(["<think>", "</think>", "<thi", "nk>", "\n", "```", "`", " ", "a", "word. "])), st.data())
+@given(
+    st.lists(st.sampled_from(["<think>", "</think>", "<thi", "nk>", "\n", "```", "`", " ", "a", "word. "])), st.data()
+)
 def test_where_the_pieces_end_makes_no_difference(parts: list[str], data: st.DataObject) -> None:
     whole = "".join(parts)
     cuts = data.draw(st.lists(st.integers(0, len(whole))))
