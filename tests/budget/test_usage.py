@@ -18,9 +18,7 @@ REQUESTS = st.builds(
     lambda system, asked, most: Request((system,), (Message("user", asked),), (), most),
     TEXTS, TEXTS.filter(bool), st.integers(1, 50_000),
 )  # fmt: skip
-ANSWERS = st.builds(
-    lambda text, reasoning, usage: Answer(text, usage=usage, reasoning=reasoning), TEXTS, TEXTS, USAGES
-)
+ANSWERS = st.builds(lambda text, reasoning, usage: Answer(text, usage=usage, reasoning=reasoning), TEXTS, TEXTS, USAGES)
 ASKED = Request((PROSE * 100,), (Message("user", "hi"),), (), 4000)
 
 
@@ -30,7 +28,7 @@ def test_what_is_asked_never_counts_as_nothing_and_nothing_counts_beyond_its_bou
 ) -> None:
     usage = judge(request, answer).usage
 
-    assert 0 < usage.input_tokens
+    assert usage.input_tokens > 0
     assert usage.output_tokens <= request.max_output_tokens * 1.01 + 8
     assert bool(usage.output_tokens) or not (answer.text or answer.reasoning)
     assert min(usage.cache_read_tokens, usage.cache_write_tokens) >= 0

@@ -48,7 +48,9 @@ def test_a_date_is_understood_with_or_without_a_zone() -> None:
     assert seconds_of(email.utils.format_datetime(NOW - datetime.timedelta(days=1))) == 0.0
 
 
-@pytest.mark.parametrize("value", ["soon", "", " ", "-1", "1e400", "nan", "inf", "0x10", "1_0", "9" * 30, None, True, []])
+@pytest.mark.parametrize(
+    "value", ["soon", "", " ", "-1", "1e400", "nan", "inf", "0x10", "1_0", "9" * 30, None, True, []]
+)
 def test_nonsense_asks_for_no_wait(value: object) -> None:
     assert seconds_of(value) is None
 

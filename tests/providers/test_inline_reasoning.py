@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -40,7 +42,7 @@ def split(pieces: list[str]) -> tuple[str, str]:
 
 def cut(text: str, cuts: list[int]) -> list[str]:
     edges = [0, *sorted(at for at in cuts if at <= len(text)), len(text)]
-    return [text[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [text[start:end] for start, end in pairwise(edges)]
 
 
 @pytest.mark.parametrize(("whole", "text", "reasoning"), WHOLE)
@@ -50,7 +52,9 @@ def test_reasoning_is_taken_apart_wherever_the_stream_is_cut(whole: str, text: s
     assert {split([whole[:at], whole[at:]]) for at in range(len(whole) + 1)} == {(text, reasoning)}
 
 
-@given(st.lists(st.sampled_from(["<think>", "</think>", "<thi", "nk>", "\n", "```", "`", " ", "a", "word. "])), st.data())
+@given(
+    st.lists(st.sampled_from(["<think>", "</think>", "<thi", "nk>", "\n", "```", "`", " ", "a", "word. "])), st.data()
+)
 def test_where_the_pieces_end_makes_no_difference(parts: list[str], data: st.DataObject) -> None:
     whole = "".join(parts)
     cuts = data.draw(st.lists(st.integers(0, len(whole))))

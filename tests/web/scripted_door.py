@@ -36,7 +36,7 @@ def _say(request: Request) -> Answer:
     word = re.findall(r"[\w.-]+", request.messages[-1].text)[-1] if request.messages else ""
     asked = next((m.text for m in reversed(request.messages) if m.role == "user" and m.text in _ANSWERS), word)
     if found := re.fullmatch(r"status-(\d+)-wait-([\d.]+|none)", word):
-        context = {"status": int(found[1]), "retryable": False, "billable": False}
+        context: dict[str, object] = {"status": int(found[1]), "retryable": False, "billable": False}
         if found[2] != "none":
             context["retry_after"] = float(found[2])
         raise ProviderFailed(f"scripted:model answered {found[1]}: its own words", context=context)

@@ -19,7 +19,10 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
 
 def chat(door: Door, item: str) -> openai.types.chat.chat_completion.Choice:
     messages = [{"role": "user", "content": item}]
-    return door.client().chat.completions.create(model="ada", messages=messages).choices[0]
+    choice: openai.types.chat.chat_completion.Choice = (
+        door.client().chat.completions.create(model="ada", messages=messages).choices[0]
+    )
+    return choice
 
 
 def chat_in_pieces(door: Door, item: str) -> tuple[str, str, str | None]:

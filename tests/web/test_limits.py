@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from atomic_agents.core.errors import ProviderFailed
+from atomic_agents.core.store import Blob
 from atomic_agents.operations import tokens
 from atomic_agents.operations.tokens import TokenTable
 from atomic_agents.operations.workspace import Workspace
@@ -137,9 +138,14 @@ def test_tokens_are_read_only_where_their_document_has_changed(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, secret = tokens.add(workspace, "laptop")
-    reads, table = [], TokenTable()
+    reads, table = list[str](), TokenTable()
     read = workspace.store.read
-    monkeypatch.setattr(type(workspace.store), "read", lambda _self, path: (reads.append(path), read(path))[1])
+
+    def counted(_self: object, path: str) -> Blob | None:
+        reads.append(path)
+        return read(path)
+
+    monkeypatch.setattr(type(workspace.store), "read", counted)
 
     found = [table.find(workspace, secret) for _ in range(50)]
 
