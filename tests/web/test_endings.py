@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import httpx2
 import openai
 import pytest
+from openai.types.chat.chat_completion import Choice
 from scripted_door import DECLINED  # type: ignore[import-not-found]  # beside this file
 from served import Door, scripted  # type: ignore[import-not-found]  # beside this file
 
@@ -17,12 +18,10 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
         yield started
 
 
-def chat(door: Door, item: str) -> openai.types.chat.chat_completion.Choice:
+def chat(door: Door, item: str) -> Choice:
     messages = [{"role": "user", "content": item}]
-    choice: openai.types.chat.chat_completion.Choice = (
-        door.client().chat.completions.create(model="ada", messages=messages).choices[0]
-    )
-    return choice
+    found: Choice = door.client().chat.completions.create(model="ada", messages=messages).choices[0]
+    return found
 
 
 def chat_in_pieces(door: Door, item: str) -> tuple[str, str, str | None]:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from atomic_agents.core.errors import ProviderFailed
-from atomic_agents.core.store import Blob
 from atomic_agents.operations import tokens
 from atomic_agents.operations.tokens import TokenTable
 from atomic_agents.operations.workspace import Workspace
@@ -68,7 +67,7 @@ def test_a_caller_holds_its_share_and_no_more_until_it_gives_back() -> None:
     slots.take("c")
 
     assert (own.value.status, full.value.status) == (429, 503)
-    assert all(refused.value.headers["retry-after"] == "2" for refused in (own, full))
+    assert all(refused.value.headers["retry-after"] == "5" for refused in (own, full))
 
 
 def test_a_rate_remembers_a_bounded_number_of_callers() -> None:
@@ -138,14 +137,14 @@ def test_tokens_are_read_only_where_their_document_has_changed(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, secret = tokens.add(workspace, "laptop")
-    reads, table = list[str](), TokenTable()
-    read = workspace.store.read
+    reads: list[str] = []
+    table, read = TokenTable(), workspace.store.read
 
-    def counted(_self: object, path: str) -> Blob | None:
+    def count(_store: object, path: str) -> object:
         reads.append(path)
         return read(path)
 
-    monkeypatch.setattr(type(workspace.store), "read", counted)
+    monkeypatch.setattr(type(workspace.store), "read", count)
 
     found = [table.find(workspace, secret) for _ in range(50)]
 

@@ -216,8 +216,8 @@ def test_every_answer_says_what_a_browser_may_do_with_it(serve: Guarded, dashboa
 
 
 def test_a_key_of_one_token_is_not_anothers(serve: Guarded) -> None:
-    def ask(caller: Mapping[str, str], item: str = "hi") -> httpx2.Response:
-        return serve.run({**caller, "Idempotency-Key": "monday"}, "cy", item)
+    def ask(caller: dict[str, str], item: str = "hi") -> httpx2.Response:
+        return serve.run(caller | {"Idempotency-Key": "monday"}, "cy", item)
 
     first, other, again = ask(serve.ann), ask(serve.ben), ask(serve.ann)
     different = ask(serve.ben, "something else")

@@ -29,6 +29,8 @@ from atomic_agents.web.limits import Limits
 from atomic_agents.web.refusals import Refused
 
 _BACKLOG = 1024
+_ACCEPTED_AT_ONCE = 16
+"""Connections that are taken before those that were taken already are read, so that a crowd keeps nobody waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ def token_check(desk: Desk) -> TokenCheck:
     async def find(secret: str) -> Token | None:
         return await desk.check(table.find, secret)
 
-    return TokenCheck(table, find)
+    return TokenCheck(table, find, desk.limits.rate)
 
 
 def _shaped(request: Request, refused: Refused) -> Response:
@@ -130,6 +132,12 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._desk = desk
         self.told = 0.0
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen; asyncio has one number for what is taken at once and for what may queue up."""
+        await super().startup(sockets)
+        for each in sockets or ():
+            each.listen(_BACKLOG)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
         """Begin to end; the signal is not raised again afterwards, since to end well is no failure."""
@@ -193,6 +201,7 @@ async def listen(served: ASGIApp, desk: Desk, listening: socket.socket) -> int:
         log_config=None,
         access_log=False,
         server_header=False,
+        backlog=_ACCEPTED_AT_ONCE,
         proxy_headers=False,
         timeout_keep_alive=int(connections.HEAD_SECONDS),
         timeout_graceful_shutdown=max(int(desk.limits.drain), 1),

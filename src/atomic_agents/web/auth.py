@@ -18,6 +18,7 @@ _LOCAL = ("localhost", "127.0.0.1", "::1")
 _LONGEST_NAME = 256
 _WRONG_RATE, _WRONG_BURST = 1.0, 20.0  # unknown tokens of one address, a second and at first
 _RELOAD_SECONDS = 1.0
+_HELD_SECONDS, _MOST_HELD = 0.05, 64
 _HINT = "send Authorization: Bearer TOKEN\natomic-agents serve token add NAME"
 
 
@@ -57,24 +58,28 @@ class Caller:
 class TokenCheck:
     """Finds the token that a caller sends; whoever guesses is slowed before anything is looked up.
 
-    `find` looks in the vault. Tokens that were good at the last look are always looked up, so that nobody who has one
-    is kept out by a neighbour behind the same address who has none.
+    `find` looks in the vault, at most `rate` times a second for each token. Tokens that were good at the last look are
+    looked up whatever else comes from their address, so that no neighbour who guesses keeps anybody out.
     """
 
-    def __init__(self, table: TokenTable, find: Callable[[str], Awaitable[Token | None]]) -> None:
+    def __init__(self, table: TokenTable, find: Callable[[str], Awaitable[Token | None]], rate: float = 100.0) -> None:
         self._table = table
         self._find = find
+        self._known = RateLimit(rate, rate * 2)
         self._wrong = RateLimit(_WRONG_RATE, _WRONG_BURST)
         self._reloading: asyncio.Future[Token | None] | None = None
         self._reloaded = 0.0
+        self._held = 0
 
     async def holder(self, secret: str, address: str) -> Token | None:
         """The token; None where it is unknown, revoked or expired.
 
         Raises:
-            Refused: too many unknown tokens came from that address.
+            Refused: too many unknown tokens came from that address, or the token comes too often.
         """
         if self._table.has(secret):
+            if wait := self._known.take(secret):
+                raise too_fast(wait)
             token = await self._find(secret)
             if token is None:  # revoked since
                 self._wrong.take(address)
@@ -83,11 +88,21 @@ class TokenCheck:
         if wait:
             await self._reload()  # the token may have been made since
             if not self._table.has(secret):
+                await self._hold_up()
                 raise too_fast(wait, "too many unknown tokens came from your address")
         token = await self._find(secret)
         if token is not None and not wait:
             self._wrong.put_back(address)
         return token
+
+    async def _hold_up(self) -> None:
+        """Let a guesser wait, so that guessing as fast as one is answered takes little of the server."""
+        if self._held < _MOST_HELD:
+            self._held += 1
+            try:
+                await asyncio.sleep(_HELD_SECONDS)
+            finally:
+                self._held -= 1
 
     async def _reload(self) -> None:
         """Look for new tokens, at most once a second whoever asks."""

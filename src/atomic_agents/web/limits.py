@@ -19,6 +19,7 @@ REQUESTS = 256
 STREAMS = 192
 STREAMS_EACH = 64
 """Streams of events that stay open, of all callers and of one."""
+_LATER = 5.0  # seconds until whoever has too much at once may try again
 _CALLERS = 1024
 """Callers whose rates are remembered."""
 
@@ -83,9 +84,9 @@ class Slots:
         """
         if self._held.get(key, 0) >= self._each:
             words = f"one caller may have {self._each:,} {self._what} at once"
-            raise Refused(429, f"too-many-{self._what}", words, headers=_later(2))
+            raise Refused(429, f"too-many-{self._what}", words, headers=_later(_LATER))
         if self._held.total() >= self._most:
-            raise Refused(503, f"too-many-{self._what}", f"too many {self._what} at once", headers=_later(2))
+            raise Refused(503, f"too-many-{self._what}", f"too many {self._what} at once", headers=_later(_LATER))
         self._held[key] += 1
 
     def give_back(self, key: str) -> None:

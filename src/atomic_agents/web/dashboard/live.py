@@ -6,7 +6,7 @@ import hmac
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from urllib.parse import parse_qsl
 
@@ -267,9 +267,13 @@ def _refused(request: Request, error: Refused | AtomicAgentsError) -> Response:
     refused = error if isinstance(error, Refused) else refusals.as_refused(error)
     where = f"{request.url.path}?{request.url.query}".rstrip("?") if request.method == "GET" else "/"
     title = "This cannot be shown" if request.method == "GET" else "Not done"
-    body = draw.render(
-        "error.html", title="A token, please" if refused.status == 401 else title, message=refused.message,
-        hint=refused.hint, login=refused.status == 401, next=where,
-    )  # fmt: skip
+    body = _error_page(title, refused.message, refused.hint, where, login=refused.status == 401)
     headers = {name: value for name, value in refused.headers.items() if name != "www-authenticate"}
     return HTMLResponse(body, refused.status, headers)
+
+
+@lru_cache(64)
+def _error_page(title: str, message: str, hint: str, where: str, *, login: bool) -> str:
+    """A refusal as a page; whoever is refused again and again is to cost little."""
+    title = "A token, please" if login else title
+    return draw.render("error.html", title=title, message=message, hint=hint, login=login, next=where)
