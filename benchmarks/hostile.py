@@ -1,8 +1,8 @@
 """`python -m benchmarks.hostile`: how a server answers others while its agents fetch what is made to hold it up.
 
 Each form of `testing.hostile_site` is fetched by a run, several at once. Meanwhile others ask for the health of the
-server and for runs that fetch nothing. Every fetch has to end within its deadline and a second, and 95 of 100 others have to be
-answered in time; all of it on one machine, so that the readers take the server's processor too.
+server and for runs that fetch nothing. Every fetch has to end within its deadline and a second, and 95 of 100 questions
+for the health have to be answered in time; all of it on one machine, so that the readers take its processors too.
 """
 
 import argparse

@@ -34,7 +34,7 @@ def main(side: str, root: str) -> None:
 def _ours(root: str) -> Callable[[], None]:
     from atomic_agents import bootstrap, config  # noqa: PLC0415 - the other side has no such modules
     from atomic_agents.operations import runs  # noqa: PLC0415 - the same
-    from atomic_agents.runtime.runner import Order  # noqa: PLC0415 - the same
+    from atomic_agents.runtime.order import Order  # noqa: PLC0415 - the same
 
     def run() -> None:
         workspace = bootstrap.open_workspace(config.load(root))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
         RunInterrupted,
         SettingsInvalid,
     )
-    from atomic_agents.runtime.runner import Result
+    from atomic_agents.runtime.order import Result
 
 __all__ = [
     "Agent",

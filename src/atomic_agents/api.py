@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # a vault is opened in a third of the time without what only 
     from atomic_agents.memory.search import Passage
     from atomic_agents.operations.agents import AgentInfo
     from atomic_agents.operations.runs import Preview
-    from atomic_agents.runtime.runner import Result
+    from atomic_agents.runtime.order import Result
     from atomic_agents.vault.conversation import Conversation
 
 
@@ -101,7 +101,7 @@ class Agent:
         from atomic_agents.core.errors import UsageError  # noqa: PLC0415
         from atomic_agents.operations import conversations, runs  # noqa: PLC0415
         from atomic_agents.runtime import replay  # noqa: PLC0415
-        from atomic_agents.runtime.runner import Order  # noqa: PLC0415
+        from atomic_agents.runtime.order import Order  # noqa: PLC0415
 
         if not work_item.strip():
             raise UsageError("the work item is empty")
@@ -158,7 +158,7 @@ class Agent:
     def preview(self, work_item: str = "", *, model: str | None = None, trigger: str = "api") -> "Preview":
         """The exact request that a run would send first, and the most it can cost; nothing is sent or written."""
         from atomic_agents.operations import runs  # noqa: PLC0415 - as above
-        from atomic_agents.runtime.runner import Order  # noqa: PLC0415 - as above
+        from atomic_agents.runtime.order import Order  # noqa: PLC0415 - as above
 
         return runs.preview(self._workspace, self.name, Order(work_item, trigger), model_id=model)
 

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from atomic_agents.budget import prices
 from atomic_agents.budget.prices import Prices, Rates
+from atomic_agents.budget.usage import most_tokens
 from atomic_agents.core.errors import DocumentUnreadable
 from atomic_agents.core.model import Message, Request, ToolSpec, Usage
-from atomic_agents.budget.usage import most_tokens
 from atomic_agents.stores.memory import MemoryStore
 from atomic_agents.vault.vault import Vault
 

@@ -28,7 +28,7 @@ def test_what_is_asked_never_counts_as_nothing_and_nothing_counts_beyond_its_bou
 ) -> None:
     usage = judge(request, answer).usage
 
-    assert 0 < usage.input_tokens
+    assert usage.input_tokens > 0
     assert usage.output_tokens <= request.max_output_tokens * 1.01 + 8
     assert bool(usage.output_tokens) or not (answer.text or answer.reasoning)
     assert min(usage.cache_read_tokens, usage.cache_write_tokens) >= 0

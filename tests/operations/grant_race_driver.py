@@ -5,7 +5,7 @@ from pathlib import Path
 
 from inbox_house import House, calling, letter  # type: ignore[import-not-found]  # beside this script
 
-from atomic_agents.runtime.runner import Order
+from atomic_agents.runtime.order import Order
 from atomic_agents.testing.workspaces import run
 
 if __name__ == "__main__":

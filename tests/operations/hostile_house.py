@@ -8,7 +8,8 @@ from pathlib import Path
 from atomic_agents.core.change import ChangeSet, Put
 from atomic_agents.core.document import parse
 from atomic_agents.core.model import Answer, ToolCall, Usage
-from atomic_agents.runtime.runner import MAX_ITERATIONS, Order, Result
+from atomic_agents.runtime.order import Order, Result
+from atomic_agents.runtime.runner import MAX_ITERATIONS
 from atomic_agents.stores.files import FolderStore
 from atomic_agents.testing.scripted import ScriptedModel
 from atomic_agents.testing.shell import tree

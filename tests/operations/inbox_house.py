@@ -11,7 +11,7 @@ from atomic_agents.guard.approvals import Decision
 from atomic_agents.operations import approvals
 from atomic_agents.operations.approvals import Item
 from atomic_agents.operations.workspace import Workspace
-from atomic_agents.runtime.runner import Order, Result
+from atomic_agents.runtime.order import Order, Result
 from atomic_agents.stores.files import FolderStore
 from atomic_agents.testing.scripted import Script, ScriptedModel
 from atomic_agents.testing.workspaces import NOON, add_agent, run, scripted_workspace

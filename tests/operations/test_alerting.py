@@ -10,7 +10,7 @@ from atomic_agents.core.model import Answer, Usage
 from atomic_agents.guard.keys import Keys
 from atomic_agents.keys.environment import EnvironmentPlace
 from atomic_agents.operations import alerting
-from atomic_agents.runtime.runner import Order, Result
+from atomic_agents.runtime.order import Order, Result
 from atomic_agents.stores.memory import MemoryStore
 from atomic_agents.testing.deeds import documents, put
 from atomic_agents.testing.postbox import Postbox

@@ -11,7 +11,7 @@ from atomic_agents.core.model import Answer, Request, ToolCall
 from atomic_agents.operations import evidence, firing, record, schedules
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime import replay
-from atomic_agents.runtime.runner import Order, Result
+from atomic_agents.runtime.order import Order, Result
 from atomic_agents.stores.files import FolderStore
 from atomic_agents.testing.workspaces import NOON, add_agent, run, scripted_workspace
 

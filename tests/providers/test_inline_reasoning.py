@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -40,7 +42,7 @@ def split(pieces: list[str]) -> tuple[str, str]:
 
 def cut(text: str, cuts: list[int]) -> list[str]:
     edges = [0, *sorted(at for at in cuts if at <= len(text)), len(text)]
-    return [text[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [text[start:end] for start, end in pairwise(edges)]
 
 
 @pytest.mark.parametrize(("whole", "text", "reasoning"), WHOLE)

@@ -24,7 +24,7 @@ from atomic_agents.operations import evidence, finishing
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime import replay
 from atomic_agents.runtime.conversation import Talk
-from atomic_agents.runtime.runner import Order, Result
+from atomic_agents.runtime.order import Order, Result
 from atomic_agents.stores import disk
 from atomic_agents.stores.files import FolderStore
 from atomic_agents.testing.scripted import ScriptedModel

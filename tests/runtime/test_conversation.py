@@ -9,7 +9,7 @@ from atomic_agents.core.errors import Conflict, DocumentUnreadable, ProviderFail
 from atomic_agents.core.model import Answer, Request, Usage
 from atomic_agents.operations import conversations, runs
 from atomic_agents.runtime.conversation import SUMMARISE, Talk
-from atomic_agents.runtime.runner import Order, Result
+from atomic_agents.runtime.order import Order, Result
 from atomic_agents.stores.memory import MemoryStore
 from atomic_agents.testing.deeds import apply, documents, put
 from atomic_agents.testing.scripted import Script, ScriptedModel

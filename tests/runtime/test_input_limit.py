@@ -13,8 +13,8 @@ from atomic_agents.core.model import Answer, Message, Request, ToolCall
 from atomic_agents.operations import conversations, finishing, runs
 from atomic_agents.operations.dialogue import By, Said, parted
 from atomic_agents.operations.workspace import Workspace
+from atomic_agents.runtime.order import Order, Result
 from atomic_agents.runtime.prompt import estimate
-from atomic_agents.runtime.runner import Order, Result
 from atomic_agents.stores.memory import MemoryStore
 from atomic_agents.testing.deeds import documents
 from atomic_agents.testing.scripted import Script, ScriptedModel

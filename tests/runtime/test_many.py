@@ -31,7 +31,7 @@ import sys
 from atomic_agents.bootstrap import open_workspace
 from atomic_agents.config import load
 from atomic_agents.operations import runs
-from atomic_agents.runtime.runner import Order
+from atomic_agents.runtime.order import Order
 for number in range(3):
     workspace = open_workspace(load(sys.argv[1]))
     result = runs.run(workspace, "caldwell", Order("go"), model_id=None, on_text=lambda _: None,

@@ -10,7 +10,7 @@ import pytest
 
 from atomic_agents.core.change import Append, ChangeSet
 from atomic_agents.core.model import Answer, Usage
-from atomic_agents.runtime.runner import Order, Result
+from atomic_agents.runtime.order import Order, Result
 from atomic_agents.stores.files import FolderStore
 from atomic_agents.stores.memory import MemoryStore
 from atomic_agents.testing.deeds import put
@@ -130,7 +130,7 @@ import sys
 from atomic_agents.bootstrap import open_workspace
 from atomic_agents.config import load
 from atomic_agents.operations import runs
-from atomic_agents.runtime.runner import Order
+from atomic_agents.runtime.order import Order
 for number in range({RUNS}):
     workspace = open_workspace(load(sys.argv[1]))
     result = runs.run(workspace, sys.argv[2], Order("go"), model_id=None, on_text=lambda _: None,

@@ -47,7 +47,7 @@ import sys
 from atomic_agents.bootstrap import open_workspace
 from atomic_agents.config import load
 from atomic_agents.operations import runs
-from atomic_agents.runtime.runner import Order
+from atomic_agents.runtime.order import Order
 workspace = open_workspace(load(sys.argv[1]))
 runs.run(workspace, sys.argv[2], Order("go"), model_id=None, on_text=lambda _: None, on_notice=lambda _: None)
 """

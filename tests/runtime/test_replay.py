@@ -10,7 +10,7 @@ from atomic_agents.core.errors import UsageError
 from atomic_agents.core.model import Answer, Request, ToolCall, Usage
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime import replay
-from atomic_agents.runtime.runner import Order, Result
+from atomic_agents.runtime.order import Order, Result
 from atomic_agents.stores.memory import MemoryStore
 from atomic_agents.testing.deeds import put
 from atomic_agents.testing.scripted import Script, ScriptedModel

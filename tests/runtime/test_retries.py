@@ -12,7 +12,7 @@ import pytest
 from atomic_agents.core.model import Usage
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime import turn
-from atomic_agents.runtime.runner import Result
+from atomic_agents.runtime.order import Result
 from atomic_agents.stores.files import FolderStore
 from atomic_agents.testing.deeds import put
 from atomic_agents.testing.servers import ModelServer, Reply

@@ -12,7 +12,7 @@ from atomic_agents.core.errors import AtomicAgentsError, Conflict, ProviderFaile
 from atomic_agents.core.model import Answer, Message, Request, ToolCall, Usage
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime import runner
-from atomic_agents.runtime.runner import Order
+from atomic_agents.runtime.order import Order, Result
 from atomic_agents.stores.files import FolderStore
 from atomic_agents.testing.deeds import documents, put
 from atomic_agents.testing.scripted import Script, ScriptedModel
@@ -52,7 +52,7 @@ class House:
         self.model = ScriptedModel(script, local=local)
         return scripted_workspace(self.store, self.model, root=self.root)
 
-    def run(self, script: Script, work_item: str = "what is up?", *, local: bool = True, **more: Any) -> runner.Result:
+    def run(self, script: Script, work_item: str = "what is up?", *, local: bool = True, **more: Any) -> Result:
         workspace = self.workspace(script, local=local)
         result = run(workspace, work_item, **more)
         workspace.close()
@@ -64,7 +64,7 @@ class House:
     def log(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.read(LOG).splitlines()]
 
-    def events(self, result: runner.Result) -> list[str]:
+    def events(self, result: Result) -> list[str]:
         return [json.loads(line)["event"] for line in self.read(result.transcript).splitlines()]
 
     @property
@@ -524,7 +524,7 @@ def test_a_run_on_a_published_vault_runs_and_says_that_it_is_old(house: House) -
     assert any("the vault is at v1" in notice for notice in said)
 
 
-def runner_run(workspace: Workspace, said: list[str]) -> runner.Result:
+def runner_run(workspace: Workspace, said: list[str]) -> Result:
     from atomic_agents.operations import runs
 
     return runs.run(workspace, "caldwell", Order("hi"), model_id=None, on_text=lambda _: None, on_notice=said.append)

@@ -18,7 +18,7 @@ from atomic_agents import config
 from atomic_agents.bootstrap import open_workspace
 from atomic_agents.core import errors
 from atomic_agents.core.values import Problem
-from atomic_agents.runtime.runner import Order
+from atomic_agents.runtime.order import Order
 from atomic_agents.stores.files import FolderStore
 from atomic_agents.testing.workspaces import add_agent
 from atomic_agents.web.desk import Desk

@@ -22,7 +22,7 @@ from atomic_agents.guard.approvals import Decision
 from atomic_agents.operations import conversations, runs
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime.conversation import Talk
-from atomic_agents.runtime.runner import Order, Result
+from atomic_agents.runtime.order import Order, Result
 from atomic_agents.vault import conversation, layout
 from atomic_agents.vault.conversation import Conversation
 

@@ -13,7 +13,7 @@ from atomic_agents.core.values import Usd, parse_usd
 from atomic_agents.operations import runs, shapes
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime import replay
-from atomic_agents.runtime.runner import Order, Result
+from atomic_agents.runtime.order import Order, Result
 from atomic_agents.vault import hands
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from atomic_agents.mcp_server.tools import Question
 from atomic_agents.operations import conversations
 from atomic_agents.runtime import replay
 from atomic_agents.runtime.conversation import Talk
-from atomic_agents.runtime.runner import Order
+from atomic_agents.runtime.order import Order
 from atomic_agents.web.auth import Caller
 from atomic_agents.web.desk import Desk, Going
 

@@ -18,9 +18,11 @@ _BLOCKS: Final = frozenset((
     "form", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "aside", "body", "nav", "footer",
 ))  # fmt: skip
 _LINES: Final = frozenset(("br", "tr", "li", "dt", "dd"))
+_MEANT: Final = _SILENT | _FRAME | _RAW | _BLOCKS | _LINES | {"td", "th", "a"}
+"""What makes a difference to the words."""
 _START: Final = re.compile(r"<(?=[a-zA-Z/!?])")
-_NAME: Final = re.compile(r"/?[a-zA-Z][^\t\n\f\r />]*+")
-_REST: Final = re.compile(r"""(?:[^=>]++|=\s*+(?:"[^"]*+"|'[^']*+'|(?!["'])))*>""")
+_IS_TAG: Final = re.compile(r"/?[a-zA-Z]")
+_TAG: Final = re.compile(r"""(/?)([a-zA-Z][^\t\n\f\r />]*+)((?:[^=>]++|=\s*+(?:"[^"]*+"|'[^']*+'|(?!["'])))*>)""")
 _LINK: Final = re.compile(r"""\shref\s*+=\s*+["']?(https?://[^\s"'>]++)""", re.IGNORECASE)
 _ENDS: Final = {name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE) for name in _RAW}
 _LONG_NUMBER: Final = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9a-fA-F]{7,});?")
@@ -54,22 +56,23 @@ def _tokens(page: str) -> Iterator[_Tag | str]:
     place = 0
     while found := _START.search(page, place):
         start = found.start()
-        yield page[place:start]
-        name = _NAME.match(page, start + 1)
-        if name is None:
+        if start > place:
+            yield page[place:start]
+        tag = _TAG.match(page, start + 1)
+        if tag is None:
+            if _IS_TAG.match(page, start + 1):
+                return
             place = _after_comment(page, start)
             continue
-        rest = _REST.match(page, name.end())
-        if rest is None:
-            return
-        place = rest.end()
-        tag = _Tag(name[0].lstrip("/").lower(), name[0].startswith("/"), page[name.end() : place])
-        yield tag
-        if tag.name in _RAW and not tag.closes:
-            end = _ENDS[tag.name].search(page, place)
+        place, name = tag.end(), tag[2].lower()
+        if name not in _MEANT:
+            continue
+        yield _Tag(name, bool(tag[1]), tag[3])
+        if name in _RAW and not tag[1]:
+            end = _ENDS[name].search(page, place)
             if end is None:
                 return
-            if tag.name == "textarea":
+            if name == "textarea":
                 yield page[place : end.start()]
             place = end.start()
     yield page[place:]

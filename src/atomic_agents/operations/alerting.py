@@ -18,7 +18,7 @@ from atomic_agents.core.errors import AgentMissing, ApprovalNeeded, AtomicAgents
 from atomic_agents.guard.secrets import redact, redacted
 from atomic_agents.operations.sending import Mailing, Outcome, send
 from atomic_agents.operations.workspace import Workspace
-from atomic_agents.runtime.runner import Result
+from atomic_agents.runtime.order import Result
 from atomic_agents.vault import channels, journal, layout, settings
 
 _LOCK = "alerts"

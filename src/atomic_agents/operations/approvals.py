@@ -24,7 +24,7 @@ from atomic_agents.operations import answers, finishing, runs
 from atomic_agents.operations.grants import operator
 from atomic_agents.operations.runs import LOCK_WAIT
 from atomic_agents.operations.workspace import Workspace
-from atomic_agents.runtime.runner import Result
+from atomic_agents.runtime.order import Result
 from atomic_agents.vault import hands, layout
 
 Say = Callable[[str], None]

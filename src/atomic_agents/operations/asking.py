@@ -15,7 +15,7 @@ from atomic_agents.core.values import Usd
 from atomic_agents.operations import runs
 from atomic_agents.operations.runs import Bench
 from atomic_agents.operations.workspace import Workspace
-from atomic_agents.runtime.runner import Order, Result
+from atomic_agents.runtime.order import Order, Result
 from atomic_agents.runtime.sizes import BYTES_A_TOKEN, cut, request_tokens, text_tokens
 from atomic_agents.runtime.states import RunState
 from atomic_agents.vault.settings import ModelSettings

@@ -18,8 +18,8 @@ from atomic_agents.memory.revise import Held
 from atomic_agents.operations import asking, runs
 from atomic_agents.operations.asking import Understood
 from atomic_agents.operations.workspace import Workspace
+from atomic_agents.runtime.order import Order, Result
 from atomic_agents.runtime.prompt import estimate
-from atomic_agents.runtime.runner import Order, Result
 from atomic_agents.runtime.sizes import text_tokens
 from atomic_agents.runtime.states import RunState
 from atomic_agents.vault import layout, log

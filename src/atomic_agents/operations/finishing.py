@@ -9,7 +9,7 @@ from atomic_agents.migration import newer
 from atomic_agents.operations import answers, record, resuming, runs
 from atomic_agents.operations.alerting import Watch
 from atomic_agents.operations.workspace import Workspace
-from atomic_agents.runtime.runner import Order, Result
+from atomic_agents.runtime.order import Order, Result
 
 if TYPE_CHECKING:
     from atomic_agents.runtime.conversation import Talk

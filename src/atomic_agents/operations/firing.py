@@ -17,7 +17,7 @@ from atomic_agents.fleet.standing import Claim, Last, Standing
 from atomic_agents.migration import newer
 from atomic_agents.operations import alerting, runs
 from atomic_agents.operations.workspace import Workspace
-from atomic_agents.runtime.runner import Order
+from atomic_agents.runtime.order import Order
 from atomic_agents.runtime.transcript import new_run_id
 from atomic_agents.vault import layout, log, schedules
 from atomic_agents.vault.schedules import Schedule

@@ -15,7 +15,7 @@ from atomic_agents.guard.paths import PathPolicy
 from atomic_agents.operations import record
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime.gate import Judge, Question
-from atomic_agents.runtime.runner import Order, Result
+from atomic_agents.runtime.order import Order, Result
 from atomic_agents.vault import log
 from atomic_agents.vault.authority import JudgeSettings
 from atomic_agents.vault.vault import Agent, AgentSettings

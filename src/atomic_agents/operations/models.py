@@ -7,7 +7,7 @@ from atomic_agents.budget.prices import Listed
 from atomic_agents.core.errors import ModelUnknown, UsageError
 from atomic_agents.core.model import Offer
 from atomic_agents.operations.workspace import Workspace
-from atomic_agents.runtime.runner import Order, Result
+from atomic_agents.runtime.order import Order, Result
 
 TRIGGER = "test"
 """The trigger of a run in which a model is only tried."""

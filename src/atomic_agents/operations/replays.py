@@ -7,8 +7,8 @@ from atomic_agents.core.change import Append, ChangeSet
 from atomic_agents.core.ending import Ending
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime import replay, transcript
+from atomic_agents.runtime.order import Order, Result
 from atomic_agents.runtime.replay import Key
-from atomic_agents.runtime.runner import Order, Result
 from atomic_agents.vault import layout, log
 
 

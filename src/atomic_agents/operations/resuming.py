@@ -12,10 +12,10 @@ from atomic_agents.operations import evidence, record
 from atomic_agents.operations.record import RunLine
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime import past
+from atomic_agents.runtime.order import Order
 from atomic_agents.runtime.past import Past
 from atomic_agents.runtime.record import Record
 from atomic_agents.runtime.replay import Key
-from atomic_agents.runtime.runner import Order
 from atomic_agents.runtime.transcript import OCCASION
 from atomic_agents.vault import log
 

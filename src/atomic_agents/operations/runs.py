@@ -24,10 +24,11 @@ from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime import gate, prompt, replay, transcript
 from atomic_agents.runtime.closing import Also, nothing_else
 from atomic_agents.runtime.fit import fit
+from atomic_agents.runtime.order import Order, Result
 from atomic_agents.runtime.past import Past
 from atomic_agents.runtime.prompt import Prompt
 from atomic_agents.runtime.rendering import render_within
-from atomic_agents.runtime.runner import Order, Result, Runner
+from atomic_agents.runtime.runner import Runner
 from atomic_agents.runtime.sizes import request_tokens, tool_tokens
 from atomic_agents.tools import edits, hands, notes
 from atomic_agents.tools.builtin import builtin

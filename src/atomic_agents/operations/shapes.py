@@ -11,8 +11,8 @@ if TYPE_CHECKING:  # the caller has what it shows; a command that shows none of 
     from atomic_agents.operations.approvals import Item
     from atomic_agents.operations.costs import Costs, Sum
     from atomic_agents.operations.record import RunLine, Shown
+    from atomic_agents.runtime.order import Result
     from atomic_agents.runtime.record import Event
-    from atomic_agents.runtime.runner import Result
     from atomic_agents.vault.note import Note
 
 Json = dict[str, object]

@@ -16,8 +16,8 @@ from atomic_agents.memory.wiki import Page, Source
 from atomic_agents.operations import asking, runs
 from atomic_agents.operations.asking import Understood
 from atomic_agents.operations.workspace import Workspace
+from atomic_agents.runtime.order import Order
 from atomic_agents.runtime.prompt import estimate
-from atomic_agents.runtime.runner import Order
 from atomic_agents.runtime.states import RunState
 from atomic_agents.vault import layout
 from atomic_agents.vault.settings import ModelSettings

@@ -92,7 +92,9 @@ def again(seconds: float | None) -> str:
         then = now + datetime.timedelta(seconds=wait + 59)  # the minute that is named has to be over
     except OverflowError:
         return "run it again later"
-    return f"run it again after {then:%H:%M}" if then.date() == now.date() else f"run it again after {then:%Y-%m-%d %H:%M}"
+    return (
+        f"run it again after {then:%H:%M}" if then.date() == now.date() else f"run it again after {then:%Y-%m-%d %H:%M}"
+    )
 
 
 def _refused_inside(model_id: str, error: ReplyFailed, hints: Hints, *, streamed: bool) -> ProviderFailed:

@@ -26,8 +26,8 @@ _LONE_CLOSER = re.compile(r"^[ \t]*</think(?:ing)?>[ \t]*$", re.MULTILINE | re.I
 class ReasoningSplitter:
     """Takes the text of one answer in pieces and tells reasoning from answer.
 
-    A tag counts at the start of the answer, after an earlier block of reasoning, or at the start of a line outside code.
-    At the start an opening tag needs no closing one; on a later line it does, and without it is text.
+    A tag counts at the start of the answer, after an earlier block of reasoning, or at the start of a line outside
+    code. At the start an opening tag needs no closing one; on a later line it does, and without it is text.
     """
 
     def __init__(self) -> None:

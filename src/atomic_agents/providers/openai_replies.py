@@ -99,7 +99,9 @@ class OpenAIReply:
         if self._calls:
             yield self._chunk({"tool_calls": self._calls.finished()})
         yield self._chunk({}, finish)
-        refusal = self._refusal or (f"filtered: {', '.join(self._filters)}" if self._filters and kind == "filter" else "")
+        refusal = self._refusal or (
+            f"filtered: {', '.join(self._filters)}" if self._filters and kind == "filter" else ""
+        )
         if refusal:
             yield self._chunk({"refusal": refusal})
         if self._usage is not None:

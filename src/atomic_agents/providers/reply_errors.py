@@ -46,8 +46,14 @@ _STATUS_OF_WORD: Mapping[str, int] = {
 }
 _STATUS_OF_WORDS = (
     (re.compile(r"\brate.?limit|too many requests|\bquota\b|throttl", re.IGNORECASE), 429),
-    (re.compile(r"overloaded|over capacity|at capacity|temporarily unavailable|service unavailable", re.IGNORECASE), 503),
-    (re.compile(r"(invalid|incorrect|missing|bad|no).{0,20}api.?key|unauthori[sz]ed|unauthenticated", re.IGNORECASE), 401),
+    (
+        re.compile(r"overloaded|over capacity|at capacity|temporarily unavailable|service unavailable", re.IGNORECASE),
+        503,
+    ),
+    (
+        re.compile(r"(invalid|incorrect|missing|bad|no).{0,20}api.?key|unauthori[sz]ed|unauthenticated", re.IGNORECASE),
+        401,
+    ),
 )
 """What a message stands for where nothing else in the error says it."""
 _STATED_STATUS = re.compile(r"^\W*(?:(?:HTTP|error|code|status)[ :/]*(?:1\.1 |2 )?)*\b([45]\d\d)\b", re.IGNORECASE)
@@ -93,7 +99,7 @@ class ReplyCutOff(Exception):
 
 
 def error_in(data: object, *, named: bool = False) -> ErrorInside | None:
-    """The error that a reply has instead of an answer, None where it has none; `named` where its event says it is one."""
+    """The error that a reply has instead of an answer, None for none; `named` where its event says it is one."""
     if isinstance(data, Sequence) and not isinstance(data, str) and data:
         return error_in(data[0], named=named)
     if not isinstance(data, Mapping):
@@ -150,7 +156,7 @@ def is_page(text: str) -> bool:
 
 
 def wait_asked(headers: Mapping[str, str]) -> float | None:
-    """Seconds that `retry-after-ms` or `Retry-After` ask for; None where neither does in a way that can be understood."""
+    """Seconds that `retry-after-ms` or `Retry-After` ask for; None where neither can be understood."""
     milliseconds = _number(headers.get("retry-after-ms"))
     return seconds_of(headers.get("retry-after")) if milliseconds is None else milliseconds / 1000
 

@@ -16,8 +16,8 @@ from atomic_agents.core.model import Message
 from atomic_agents.core.values import Usd
 from atomic_agents.guard.secrets import redact
 from atomic_agents.memory.fence import fence
+from atomic_agents.runtime.order import Result
 from atomic_agents.runtime.prompt import estimate
-from atomic_agents.runtime.runner import Result
 from atomic_agents.runtime.sizes import cut
 from atomic_agents.runtime.states import RunState
 from atomic_agents.vault import conversation, layout, published_turns

@@ -26,9 +26,7 @@ def sound(text: str) -> str:
 
 def sound_answer(answer: Answer) -> Answer:
     """An answer whose texts can be written down."""
-    return replace(
-        answer, text=sound(answer.text), refusal=sound(answer.refusal), reasoning=sound(answer.reasoning)
-    )
+    return replace(answer, text=sound(answer.text), refusal=sound(answer.refusal), reasoning=sound(answer.reasoning))
 
 
 def beside_text(answer: Answer, doubts: Sequence[str]) -> dict[str, object]:

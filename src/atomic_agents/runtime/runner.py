@@ -18,7 +18,7 @@ from atomic_agents.guard.policy import authority
 from atomic_agents.guard.secrets import redact, spelled_out
 from atomic_agents.memory import hooks
 from atomic_agents.memory.blocks import CaptureFilter, split_blocks
-from atomic_agents.memory.lifecycle import Captures, Outcome
+from atomic_agents.memory.lifecycle import Captures
 from atomic_agents.memory.notebook import Notebook
 from atomic_agents.memory.search import MemoryIndex
 from atomic_agents.runtime import gate, prompt, turn
@@ -27,12 +27,12 @@ from atomic_agents.runtime.closing import Also, Closing, nothing_else
 from atomic_agents.runtime.fit import Omitted
 from atomic_agents.runtime.gate import Gate, Judge
 from atomic_agents.runtime.hearing import Seen, apart, beside_text, sound, sound_answer
+from atomic_agents.runtime.order import Order, Result
 from atomic_agents.runtime.past import Heard, Past
 from atomic_agents.runtime.pool import Pool
 from atomic_agents.runtime.principal import said_by_operator
 from atomic_agents.runtime.purse import Purse
 from atomic_agents.runtime.rendering import Rendered, check_plain, name_unreadable, render_within
-from atomic_agents.runtime.replay import Key
 from atomic_agents.runtime.states import (
     Answered,
     Ask,
@@ -63,45 +63,6 @@ from atomic_agents.vault.persona import Mode
 from atomic_agents.vault.vault import Agent, AgentSettings, Vault
 
 MAX_ITERATIONS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is asked of a run."""
-
-    work_item: str
-    trigger: str = "manual"
-    critical: bool = False
-    capture: bool = True
-    max_cost: Usd | None = None
-    key: Key | None = None
-    conversation: str = ""
-    parent: str = ""
-    """The run that this one is a part of."""
-    occasion: Mapping[str, object] = field(default_factory=dict)
-    """What its schedule says of it, for the transcript and the log line."""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a run did. `text` is the answer; `failure` the error that ended it, None where nothing failed."""
-
-    run_id: str
-    agent: str
-    model: str
-    text: str
-    ending: Ending
-    reason: str
-    input_tokens: int
-    output_tokens: int
-    cost: Usd
-    latency_ms: float
-    captures: tuple[Outcome, ...]
-    warnings: tuple[str, ...]
-    transcript: str
-    failure: AtomicAgentsError | None = None
-    replayed: bool = False
-    resumed_from: str = ""
 
 
 @dataclass

@@ -14,7 +14,7 @@ from atomic_agents.keys.file import FilePlace
 from atomic_agents.operations import runs
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime.conversation import Talk
-from atomic_agents.runtime.runner import Order, Result
+from atomic_agents.runtime.order import Order, Result
 from atomic_agents.testing.postbox import Postbox
 from atomic_agents.testing.scripted import Script, ScriptedModel, ScriptedProvider
 from atomic_agents.vault import layout

@@ -15,8 +15,8 @@ from atomic_agents.operations.record import RunLine
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime import replay
 from atomic_agents.runtime.conversation import Talk
+from atomic_agents.runtime.order import Order, Result
 from atomic_agents.runtime.record import in_order
-from atomic_agents.runtime.runner import Order, Result
 from atomic_agents.web import running
 from atomic_agents.web.contract import TEXT, Call, Route, Schema
 from atomic_agents.web.crew import Piece

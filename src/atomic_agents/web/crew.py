@@ -11,7 +11,7 @@ from typing import Protocol
 
 from atomic_agents.core.errors import AtomicAgentsError, InternalError, RunInterrupted
 from atomic_agents.operations.workspace import Workspace
-from atomic_agents.runtime.runner import Result
+from atomic_agents.runtime.order import Result
 
 STOPPING = 5.0
 """Seconds that runs get to end once they are stopped."""

@@ -20,7 +20,7 @@ from atomic_agents.operations.approvals import Item
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime import transcript
 from atomic_agents.runtime.conversation import Talk
-from atomic_agents.runtime.runner import Order, Result
+from atomic_agents.runtime.order import Order, Result
 from atomic_agents.web.crew import STOPPING, Crew, Ended, Piece, Post, Threads, Work, Workspaces, stopped
 from atomic_agents.web.limits import CALLER_KEY, Limits, share
 from atomic_agents.web.metrics import Metrics

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from atomic_agents.core.ending import Ending
 from atomic_agents.core.errors import AnswerRefused
-from atomic_agents.runtime.runner import Result
+from atomic_agents.runtime.order import Result
 from atomic_agents.web.running import event
 
 Json = Mapping[str, object]

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from atomic_agents.operations import agents
 from atomic_agents.operations.workspace import Workspace
-from atomic_agents.runtime.runner import Result
+from atomic_agents.runtime.order import Result
 
 Labels = tuple[tuple[str, str], ...]
 

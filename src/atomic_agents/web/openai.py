@@ -16,7 +16,7 @@ from atomic_agents.operations import dialogue
 from atomic_agents.operations.dialogue import By, Said
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime import replay
-from atomic_agents.runtime.runner import Order, Result
+from atomic_agents.runtime.order import Order, Result
 from atomic_agents.web import events, running
 from atomic_agents.web.contract import TEXT, Call, Route, Schema
 from atomic_agents.web.crew import Piece

@@ -12,7 +12,7 @@ from atomic_agents.memory import edits
 from atomic_agents.operations import changes, dreaming, dreams, finishing, journal
 from atomic_agents.operations.dreaming import Wish
 from atomic_agents.runtime.conversation import Talk
-from atomic_agents.runtime.runner import Order
+from atomic_agents.runtime.order import Order
 from atomic_agents.stores.memory import MemoryStore
 from atomic_agents.testing.scripted import Script
 from atomic_agents.testing.workspaces import add_agent, run, scripted_workspace

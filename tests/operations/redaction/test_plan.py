@@ -17,7 +17,7 @@ from atomic_agents.operations.redaction import plan
 from atomic_agents.operations.redaction.plan import Redaction
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime import replay
-from atomic_agents.runtime.runner import Order, Result
+from atomic_agents.runtime.order import Order, Result
 from atomic_agents.stores.memory import MemoryStore
 from atomic_agents.testing.scripted import Script
 from atomic_agents.testing.workspaces import add_agent, run, scripted_workspace

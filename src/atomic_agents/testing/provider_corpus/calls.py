@@ -48,7 +48,8 @@ ROWS = (
     _calls("two with the same id", calling(
         [call("weather", _ROME, id_="a")], [call("weather", _OSLO, id_="a", index=1)]), *_BOTH),
     _calls("two without ids", calling([call("weather", _ROME)], [call("weather", _OSLO, index=1)]), *_BOTH),
-    _calls("two without ids and with index 0 each", calling([call("weather", _ROME)], [call("weather", _OSLO)]), *_BOTH),
+    _calls("two without ids and with index 0 each", calling(
+        [call("weather", _ROME)], [call("weather", _OSLO)]), *_BOTH),
     _calls("two with empty ids", calling(
         [call("weather", _ROME, id_="")], [call("weather", _OSLO, id_="", index=1)]), *_BOTH),
     _calls("the id and the name with every piece", calling(
@@ -59,7 +60,8 @@ ROWS = (
     _calls("arguments twice", calling([call("weather", _ROME, id_="a")], [call(None, _ROME)]), *_ONE),
     _calls("arguments twice, in pieces and then whole", calling(
         [call("weather", '{"city": ', id_="a")], [call(None, '"Rome"}')], [call("weather", _ROME, id_="a")]), *_ONE),
-    _calls("an empty object before the arguments", calling([call("weather", "{}", id_="a")], [call(None, _ROME)]), *_ONE),
+    _calls("an empty object before the arguments", calling(
+        [call("weather", "{}", id_="a")], [call(None, _ROME)]), *_ONE),
     _calls("arguments as an object", calling([call("weather", {"city": "Rome"}, id_="a")]), *_ONE),
     _calls("the end called stop", deltas(chunk({"tool_calls": [call("weather", _ROME, id_="a")]})), *_ONE),
     _calls("an old function call", deltas(

@@ -3,7 +3,7 @@
 import http.server
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 
 from atomic_agents.budget.prices import Prices
@@ -75,7 +75,7 @@ class Observed:
     streamed: str
     cost: Usd
     answer: Answer | None = None
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     doubted: bool = False
     failure: ProviderFailed | None = None
 

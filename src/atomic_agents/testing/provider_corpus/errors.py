@@ -1,4 +1,4 @@
-"""What servers say instead of an answer: errors of every status and body, and those that hide behind a status of 200."""
+"""What servers say instead of an answer: errors of every status and body, and those behind a status of 200."""
 
 import json
 

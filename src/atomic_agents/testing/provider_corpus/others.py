@@ -1,6 +1,7 @@
 """What servers of Anthropic's and Google's protocols send."""
 
 import json
+from collections.abc import Mapping
 
 from atomic_agents.core.ending import Ending
 from atomic_agents.core.model import Usage
@@ -26,11 +27,18 @@ _REFUSED = {"type": "refusal", "category": "cyber", "explanation": "I can not he
 
 
 def _start(usage: object = None) -> tuple[str, dict[str, object]]:
-    message = {"id": "m1", "type": "message", "role": "assistant", "model": "m", "content": [], "stop_reason": None}
+    message: dict[str, object] = {
+        "id": "m1",
+        "type": "message",
+        "role": "assistant",
+        "model": "m",
+        "content": [],
+        "stop_reason": None,
+    }
     return "message_start", {"type": "message_start", "message": {**message, "usage": usage or _FAIR}}
 
 
-def _block(at: int, block: dict[str, object], *deltas: dict[str, object]) -> list[tuple[str, dict[str, object]]]:
+def _block(at: int, block: Mapping[str, object], *deltas: Mapping[str, object]) -> list[tuple[str, dict[str, object]]]:
     start = ("content_block_start", {"type": "content_block_start", "index": at, "content_block": block})
     between = [
         ("content_block_delta", {"type": "content_block_delta", "index": at, "delta": delta}) for delta in deltas
@@ -117,7 +125,7 @@ _MESSAGES = (
 )  # fmt: skip
 
 
-def _candidate(*parts: dict[str, object], **more: object) -> dict[str, object]:
+def _candidate(*parts: Mapping[str, object], **more: object) -> dict[str, object]:
     return {"candidates": [{"content": {"role": "model", "parts": list(parts)}, "index": 0, **more}]}
 
 

@@ -34,7 +34,8 @@ _FINISHES = (
     *(_finish(word, Ending.TRUNCATED, "length") for word in (
         "length", "max_tokens", "MAX_TOKENS", "model_length", "model_context_window_exceeded")),
     *(_finish(word, Ending.REFUSED, "refused") for word in (
-        "content_filter", "SAFETY", "RECITATION", "PROHIBITED_CONTENT", "refusal", "sensitive", "guardrail_intervened")),
+        "content_filter", "SAFETY", "RECITATION", "PROHIBITED_CONTENT", "refusal", "sensitive",
+        "guardrail_intervened")),
     Row("finish: abort, as vLLM says it", CHAT, pieces(ANSWER, finish="abort"), _CUT_OFF),
     Row("finish: null beside an end mark", CHAT, pieces(ANSWER, finish=None), answered()),
     Row("finish: none, and the usage comes last", CHAT, pieces(ANSWER, finish=None, done=False), answered()),

@@ -80,7 +80,7 @@ ROWS = (
     _doubted("a list", [90, 8]),
     _doubted("figures as text", _counts("90", "8")),
     _doubted("figures as words", _counts("many", "few")),
-    _doubted("true and false", _counts(True, False)),  # noqa: FBT003 - JSON's own
+    _doubted("true and false", _counts(True, False)),
     _doubted("fractions", _counts(90.5, 8.25)),
     Row("usage: NaN and Infinity", CHAT, _NAN, answered(usage=ESTIMATED, doubted=True)),
     _doubted("zero of the answer", _counts(90, 0), Usage(90, 10)),
