@@ -9,7 +9,7 @@ import pytest
 
 from atomic_agents.core.ending import Ending
 from atomic_agents.operations.workspace import Workspace
-from atomic_agents.runtime.runner import Result
+from atomic_agents.runtime.order import Result
 from atomic_agents.stores.files import FolderStore
 from atomic_agents.testing.deeds import put
 from atomic_agents.testing.provider_corpus.check import ByteServer
