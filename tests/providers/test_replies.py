@@ -1,10 +1,14 @@
+import asyncio
 import json
+from collections.abc import AsyncIterator
 
 import pytest
+from httpx2 import AsyncByteStream, Request, Response
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atomic_agents.providers.replies import EventDecoder
+from atomic_agents.providers.openai_replies import OpenAIReply
+from atomic_agents.providers.replies import EventDecoder, readable
 
 EVENTS = [("", '{"a": 1}'), ("error", "two\nlines"), ("", "[DONE]")]
 
@@ -42,3 +46,32 @@ def test_whatever_is_in_an_event_comes_out_of_it(events: list[dict[str, str]], s
     came = decode([whole[at : at + size] for at in range(0, len(whole), size)])
 
     assert [json.loads(data) for _, data in came] == events
+
+
+class Counted(AsyncByteStream):
+    """A body in pieces that counts how often somebody began to read it."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self.begun = 0
+        self._pieces = pieces
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self.begun += 1
+        for piece in self._pieces:
+            yield piece
+
+
+def test_what_follows_the_end_mark_is_read_on_and_never_begun_anew() -> None:
+    body = Counted(b'data: {"choices": []}\n\ndata: [DONE]\n\n', b": more\n\n", b": and more\n\n")
+    sent = Response(200, stream=body, request=Request("POST", "http://127.0.0.1/v1/chat/completions"))
+    response = readable(sent, OpenAIReply())
+
+    async def read() -> bytes:
+        assert isinstance(response.stream, AsyncByteStream)
+        async for piece in response.stream:
+            if b"[DONE]" in piece:
+                break
+        return b"".join([rest async for rest in response.stream])
+
+    assert asyncio.run(read()) == b": more\n\n: and more\n\n"
+    assert body.begun == 1

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from atomic_agents.core.model import Answer, Model, Request, ToolCall, Usage
+from atomic_agents.core.values import format_cap
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime.order import Order, Result
 from atomic_agents.stores.memory import MemoryStore
@@ -170,7 +171,7 @@ def test_the_runs_own_limit_holds_without_any_cap(most: str) -> None:
     result = bank.run(max_cost=Decimal(most))
 
     assert (result.ending, bank.asked) == ("skipped", (0, 0))
-    assert result.reason == f"the run could cost $0.1000 and --max-cost is ${Decimal(most)}"
+    assert result.reason == f"the run could cost $0.1000 and --max-cost is {format_cap(Decimal(most))}"
 
 
 def test_a_fallback_is_held_to_the_runs_own_limit_too() -> None:

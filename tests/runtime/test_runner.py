@@ -205,10 +205,10 @@ def test_a_skipped_run_asks_nothing_and_is_logged(house: House) -> None:
 
 
 def test_a_run_that_is_skipped_halfway_has_a_journal_entry(house: House) -> None:
-    put(house.store, **{"prices.toml": PRICED})
-    dear = Answer("So far.", (call("recall", query="x"),), Usage(100_000, 20))
+    put(house.store, **{"prices.toml": '["scripted:model"]\ninput = 0.001\noutput = 1000\n'})
+    dear = Answer("So far.", (call("recall", query="x"),), Usage(2000, 4000))
 
-    result = house.run([dear], local=False, order=Order("go on", max_cost=Decimal("0.1")))
+    result = house.run([dear], local=False, order=Order("go on", max_cost=Decimal(5)))
 
     assert (result.ending, len(house.model.requests)) == ("skipped", 1)
     assert "So far.\n\nIt ended early: the run could cost" in house.read(JOURNAL)

@@ -74,27 +74,28 @@ class _Body(AsyncByteStream):
     def __init__(self, response: Response, reader: ReplyReader) -> None:
         self._response = response
         self._reader = reader
+        self._raw = response.aiter_bytes()
         self._begun = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self._begun:  # a client that has had the end mark reads on, so that the connection can be used again
-            async for rest in self._response.stream:  # type: ignore[union-attr]
+            async for rest in self._raw:
                 yield rest
             return
         self._begun = True
-        async for piece in _passed_on(self._response, self._reader):
+        async for piece in _passed_on(self._raw, self._response, self._reader):
             yield piece
 
     async def aclose(self) -> None:
         await self._response.aclose()
 
 
-async def _passed_on(response: Response, reader: ReplyReader) -> AsyncIterator[bytes]:
+async def _passed_on(raw: AsyncIterator[bytes], response: Response, reader: ReplyReader) -> AsyncIterator[bytes]:
     decode = codecs.getincrementaldecoder("utf-8")("replace").decode
     start = ""
     events: EventDecoder | None = None
-    async for raw in response.aiter_bytes():
-        text = decode(raw)
+    async for each in raw:
+        text = decode(each)
         if events is None:
             start += text
             if _is_undecided(start) or not _is_stream(start, response):

@@ -129,7 +129,7 @@ class Purse:
             cost = self.quote
         if self.model.local:
             doubts = ()
-        elif doubts:
+        elif doubts and cost:
             self.estimated = True
             if self.model.id not in self._doubted:
                 self._doubted.add(self.model.id)
