@@ -50,7 +50,7 @@ def test_the_answer_goes_to_stdout_and_the_rest_to_stderr(scout: Path, shell: Sh
         done = with_server(shell, server)("run", "scout", "--work-item", "the question")
 
     assert (done.code, done.out) == (0, "forty-two\n")
-    assert done.err.startswith(f"scout: ok, {MODEL}, 12 tokens in, 3 out, $0.0000, ")
+    assert done.err.startswith(f"scout: ok, {MODEL}, 1,200 tokens in, 3 out, $0.0003, ")
     (line,) = log(scout)
     assert (line["ending"], line["model"], line["trigger"]) == ("ok", "gpt-5-mini", "manual")
 
@@ -60,7 +60,7 @@ def test_json_says_the_same(scout: Path, shell: Shell) -> None:
         done = with_server(shell, server)("run", "scout", "--work-item", "the question", "--json", "--trigger", "cron")
 
     value = done.value
-    assert (value["status"], value["text"], value["input_tokens"]) == ("ok", "forty-two", 12)
+    assert (value["status"], value["text"], value["input_tokens"]) == ("ok", "forty-two", 1200)
     assert (shell.root / value["transcript"]).exists()
     assert [line["run_id"] for line in log(scout)] == [value["run_id"]]
 

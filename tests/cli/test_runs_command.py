@@ -41,7 +41,7 @@ def test_a_run_is_listed_and_shown(scout: Path, shell: Shell) -> None:
     assert shown.startswith(f"{ran['run_id']} scout, ok\nended        ")
     for part in (
         "asked        the question",
-        "answer       $0.0000, 12 tokens in, 3 out, stop",
+        "answer       $0.0003, 1200 tokens in, 3 out, stop",
         "said         forty-two",
     ):
         assert part in shown

@@ -32,9 +32,9 @@ def test_the_published_client_is_answered_whole_and_in_pieces(door: Door) -> Non
     assert list(AGENTS) == names
     assert whole.choices[0].message.content == "hello from the agent"
     assert whole.usage is not None
-    assert (whole.usage.prompt_tokens, whole.usage.completion_tokens) == (12, 3)
+    assert (whole.usage.prompt_tokens, whole.usage.completion_tokens) == (1200, 3)
     assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == "hello from the agent"
-    assert chunks[-1].usage.total_tokens == 15
+    assert chunks[-1].usage.total_tokens == 1203
 
 
 def test_responses_are_answered_whole_and_in_pieces(door: Door) -> None:
@@ -46,7 +46,7 @@ def test_responses_are_answered_whole_and_in_pieces(door: Door) -> None:
 
     assert (whole.output_text, final.output_text) == ("hello from the agent", "hello from the agent")
     assert final.usage is not None
-    assert final.usage.total_tokens == 15
+    assert final.usage.total_tokens == 1203
 
 
 def test_errors_have_the_shape_that_the_client_knows(door: Door) -> None:

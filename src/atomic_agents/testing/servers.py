@@ -30,7 +30,7 @@ class Reply:
     text: str = ""
     thinking: str = ""
     calls: Sequence[ToolCall] = ()
-    usage: Usage | None = field(default_factory=lambda: Usage(input_tokens=12, output_tokens=3))
+    usage: Usage | None = field(default_factory=lambda: Usage(input_tokens=1200, output_tokens=3))
     finish: Finish = "stop"
     status: int = 200
     error_type: str = "invalid_request_error"
