@@ -130,13 +130,13 @@ class Workspace:
         from atomic_agents.migration import newer  # noqa: PLC0415 - as above
 
         vault = self.vault
-        if agent:
-            self.memory.refresh(agent)
         if agent and sum(1 for _ in islice(self.store.paths(), _SMALL + 1)) > _SMALL:
+            self.memory.refresh(agent)
             indexed = newer.still(vault, self.memory.newer(CURRENT_SCHEMA_VERSION))
             found = (*newer.of_agent(vault, vault.agent(agent)), *indexed)
         else:
-            found = newer.in_vault(vault, vault.survey(), self.memory.versions())
+            known = self.memory.versions() if os.path.isfile(self.index_database) else {}
+            found = newer.in_vault(vault, vault.survey(), known)
         newer.refuse(self.store, dict.fromkeys(found))
         self._writable |= {agent, ""}
 
