@@ -114,11 +114,14 @@ class Purse:
     def settle(self, request: Request, answer: Answer) -> Settled:
         """What an answer used and cost: what its provider reports, where that can be true.
 
-        It never costs more than was reserved for it; nothing, with a warning, where nobody knows the price.
+        It never costs more than was reserved for it; nothing, with a warning, where nobody knows the price. A model on
+        this machine costs nothing, so what it reports is taken as it is.
         """
+        if self.model.local:
+            return Settled(answer.usage, Decimal(0), ())
         judged = judge(request, answer)
         usage, doubts = judged.usage, judged.doubts
-        cost = self.prices.cost(self.model.id, usage, local=self.model.local)
+        cost = self.prices.cost(self.model.id, usage)
         if cost is None:
             cost = self._assumed(self.model, usage)
         if cost is None:
@@ -127,9 +130,7 @@ class Purse:
             beyond = f"usage of {format_usd(cost)}, where at most {format_usd(self.quote)} was reserved"
             doubts = (*doubts, beyond)
             cost = self.quote
-        if self.model.local:
-            doubts = ()
-        elif doubts and cost:
+        if doubts and cost:
             self.estimated = True
             if self.model.id not in self._doubted:
                 self._doubted.add(self.model.id)

@@ -208,7 +208,7 @@ class Runner:
             check_plain(self.agent, self.settings, self.plain, self.earlier, self.order.work_item)
             return Assembled(self.plain, (), self.earlier, self.settings.model.max_input_tokens)
         agent = self.agent.name
-        self.memory.refresh(agent, unless_within=1.0)  # the model was opened just after it
+        self.memory.refresh(agent)
         book = Notebook(self.vault, agent, lambda _path: True, self.clock().date())
         hooks.refresh(book, self.memory.former_hooks(agent))
         captures = self._closing.captures if self.order.capture else None
