@@ -6,7 +6,6 @@ It is never the truth. Rows are keyed by path and the store's stamp, and refresh
 import datetime
 import sqlite3
 import threading
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -51,25 +50,16 @@ class MemoryIndex:
         )
         self._guard = threading.RLock()
         self._stamps: dict[str, tuple[int, int, dict[str, str]]] = {}
-        self._refreshed: dict[str, float] = {}
 
     def close(self) -> None:
         """Let go of the file."""
         with self._guard:
             self._database.close()
 
-    def refresh(self, agent: str, *, unless_within: float = 0.0) -> None:
-        """Bring the rows of an agent up to date with its documents.
-
-        Nothing is looked at where this process has done so in the last `unless_within` seconds.
-        """
+    def refresh(self, agent: str) -> None:
+        """Bring the rows of an agent up to date with its documents."""
         with self._guard:
-            before = self._refreshed.get(agent)
-            if before is not None and time.monotonic() - before < unless_within:
-                return
-            now = time.monotonic()
             self._database.attempt(lambda: self._refresh(agent))
-            self._refreshed[agent] = now
 
     def newer(self, version: int) -> list[str]:
         """Paths of the documents of all agents that stated a higher schema version when they were last refreshed."""
