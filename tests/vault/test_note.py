@@ -109,7 +109,7 @@ def test_a_note_says_what_its_front_matter_says() -> None:
         expires=datetime.date(2026, 12, 31), confidence="high", provenance="operator", pinned=True, archived=False,
         accepted=False,
         superseded_by="c.md", supersedes=("a.md", "b.md"), sources=("x",), tags=("x", "1"), body="body",
-        version=1,
+        version=0,
     )  # fmt: skip
 
 

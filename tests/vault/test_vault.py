@@ -68,7 +68,7 @@ def test_an_agent_opens_by_name_or_slash_path() -> None:
         ("writer", f"did you mean {WRITER}"),
         ("zzz", "atomic-agents list"),
         ("", "atomic-agents list"),
-        ("../caldwell", "did you mean caldwell"),
+        ("../caldwell", "atomic-agents list"),
         ("_drafts/x", "atomic-agents list"),
     ],
 )
@@ -91,7 +91,7 @@ def test_what_is_no_agent_in_a_list_does_not_open() -> None:
 
 
 def test_every_listed_agent_opens() -> None:
-    names = ["@home", "(old) a", "-x", "a b", "memory", "日本", "x/memory/y"]
+    names = ["@home", "(old) a", "a b", "memory", "日本", "x/memory/y"]
     vault = vault_of({f"{name}/persona/IDENTITY.md": IDENTITY for name in names})
 
     assert [vault.agent(name).name for name in vault.survey().agents] == sorted(names)
