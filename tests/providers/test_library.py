@@ -312,7 +312,9 @@ def test_a_process_that_asked_ends_without_a_word() -> None:
             text=True,
         )
 
-    assert (done.returncode, done.stdout, done.stderr) == (0, "fine\n", "")
+    # On a busy machine asyncio says in this mode that a step took long.
+    said = [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
+    assert (done.returncode, done.stdout, said) == (0, "fine\n", [])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one process")
