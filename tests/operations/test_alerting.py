@@ -19,7 +19,7 @@ from atomic_agents.testing.workspaces import NOON, add_agent, run, scripted_work
 from atomic_agents.vault.channels import ChannelSettings
 
 PRICES = '["scripted:model"]\ninput = 0\noutput = 25\n'
-DONE = Answer("done", (), Usage(0, 4000))
+DONE = Answer("done", (), Usage(700, 4000))
 """Costs ten cents, as much as is reserved for it."""
 CHANNELS = "alerts:\n  webhook: {url: 'https://x/y'}\n  desktop: true\n"
 CAPS = "daily_cap_usd: 0.60"

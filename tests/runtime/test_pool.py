@@ -21,7 +21,7 @@ from atomic_agents.vault import layout
 
 MODEL = "---\nschema_version: 2\nmodel: scripted:model\nmax_output_tokens: 1000\n---\n"
 PRICES = '["scripted:model"]\ninput = 0\noutput = 100\n'
-DONE = Answer("done", (), Usage(0, 1000))
+DONE = Answer("done", (), Usage(700, 1000))
 """Costs ten cents, as much as was reserved for it."""
 DAY = "log/2026-11/2026-11-22.jsonl"
 
@@ -110,7 +110,7 @@ def test_a_threshold_is_said_once_a_day_whoever_reaches_it() -> None:
 
 @pytest.mark.parametrize(
     ("stated", "ending", "cost"),
-    [("block", "skipped", "0"), ("free", "ok", "0"), ("assume-max", "ok", "0.6")],
+    [("block", "skipped", "0"), ("free", "ok", "0"), ("assume-max", "ok", "0.73125")],
 )
 def test_a_price_that_nobody_knows_is_what_the_vault_says(stated: str, ending: str, cost: str) -> None:
     caps = f"daily_cap_usd: 5\n  unknown_price: {stated}"
@@ -159,7 +159,7 @@ def test_processes_of_many_agents_that_race_for_the_vaults_cap_never_pass_it(tmp
         threading.Event().wait(0.2)
         with guard:
             at_once -= 1
-        return Reply("done", usage=Usage(0, 300))
+        return Reply("done", usage=Usage(700, 300))
 
     with OpenAIServer(reply) as server:
         environ = os.environ | {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "k", "HOME": str(tmp_path)}
