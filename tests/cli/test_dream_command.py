@@ -55,8 +55,8 @@ def test_a_dream_from_its_price_to_its_way_back(online: Shell, scout: Path) -> N
 
     assert plan.out.startswith("3 notes and 0 days of the journal in 1 part, whole\n")
     assert "openai:gpt-5-mini; at most $0.0" in plan.out
-    assert ": completed, 2 hunks (2 open), $0.0000\n" in had.out
-    assert ": completed, 2 hunks (1 accepted, 1 rejected), $0.0000\n" in reviewed.out
+    assert ": completed, 2 hunks (2 open), $0.0005\n" in had.out
+    assert ": completed, 2 hunks (1 accepted, 1 rejected), $0.0005\n" in reviewed.out
     assert applied.out.endswith(": 1 hunk applied, 0 refused\n")
     assert [(one["applied"], one["rejected"]) for one in listed["dreams"]] == [(1, 1)]
     assert reverted.out.endswith(": 1 hunk taken back, 0 refused\n")

@@ -88,7 +88,7 @@ class TestThePlan:
         done = shell("upgrade", "--plan", "--yes", "--json")
 
         names = [event["event"] for event in events(done) if event["event"] != "phase"]
-        assert (done.code, done.err, names) == (0, "", ["versions", "news", "preflight", "plan", "result"])
+        assert (done.code, done.err, names) == (0, "", ["versions", "news", "unused", "preflight", "plan", "result"])
         assert tree(shell.root) == before
 
     def test_says_what_is_in_the_way(self, make_vault: MakeVault, shell: Shell) -> None:
@@ -143,7 +143,7 @@ class TestAnUpgrade:
         found = events(done)
         names = [event["event"] for event in found if event["event"] != "phase"]
         phases = {event["phase"] for event in found if event["event"] == "phase"}
-        assert names == ["versions", "news", "preflight", "plan", "snapshot", "doctor", "result"]
+        assert names == ["versions", "news", "unused", "preflight", "plan", "snapshot", "doctor", "result"]
         assert phases >= {"read", "plan", "snapshot", "write", "validate"}
         assert found[-1] | {"snapshot": "", "report": ""} == {
             "event": "result",

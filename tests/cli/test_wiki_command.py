@@ -30,7 +30,7 @@ def test_from_a_file_to_a_page_whose_citations_hold(scout: Path, shell: Shell) -
 
     assert ingested.out == "new        raw/glue.txt\n1 file of 1 taken in\n"
     assert plan.out.startswith("raw/glue.txt\n1 source in 1 part; 0 have pages that hold\n")
-    assert distilled.out == "wrote wiki/hide_glue.md from raw/glue.txt\n1 page, 0 refused, $0.0000\n"
+    assert distilled.out == "wrote wiki/hide_glue.md from raw/glue.txt\n1 page, 0 refused, $0.0004\n"
     assert "hide_glue.md  1        1" in listed.out
     assert verified.out == "1 citation in 1 page, 1 source: all hold\n"
     assert (scout / "raw" / "glue.txt").read_bytes() == (shell.home / "glue.txt").read_bytes()

@@ -67,6 +67,11 @@ _RECORD = {
 }
 
 
+def head(path: str) -> str:
+    """What a skill has to begin with, so that nothing is left out and warned about."""
+    return f"---\nname: {path.split('/')[-2]}\ndescription: {WORD}\n---\n" if path.endswith("SKILL.md") else ""
+
+
 class House:
     """One vault; `tools` is the front matter of the agent's `tools.md`."""
 
@@ -74,7 +79,7 @@ class House:
         self.root, self.outside = folder / "vault", folder / "outside"
         for path in (*(f"caldwell/{each}" for each in OWN), *SHARED):
             if not path.endswith(("caldwell/persona.link.md", "tools.override.md")):
-                self._write(path, "" if path.endswith((".jsonl", ".json")) else f"# {WORD}\n")
+                self._write(path, "" if path.endswith((".jsonl", ".json")) else f"{head(path)}# {WORD}\n")
         for path in ("mandates.md", "policy.md", "roster.md", "serve.md", "judges.md", "mcp.md"):
             for home in ("caldwell/", ""):
                 self._write(f"{home}{path}", f"---\nschema_version: 2\n---\n{WORD}\n")

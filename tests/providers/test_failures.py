@@ -41,7 +41,7 @@ def test_a_wait_beyond_all_calendars_is_said_without_a_date() -> None:
 
 
 def test_a_date_is_understood_with_or_without_a_zone() -> None:
-    then = NOW + datetime.timedelta(seconds=90)
+    then = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=90)
 
     assert 60 < (seconds_of(email.utils.format_datetime(then, usegmt=True)) or 0) <= 90
     assert 60 < (seconds_of(then.strftime("%a %b %d %H:%M:%S %Y")) or 0) <= 90

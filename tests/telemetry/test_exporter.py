@@ -160,7 +160,7 @@ def test_requests_tools_failures_and_costs_are_spans(shell: Shell, collector: Co
     replies = [
         Reply("busy", status=529, error_type="x"),
         Reply(calls=[ToolCall("c1", "recall", '{"query": "beans"}'), ToolCall("c2", "fly", "{}")]),
-        Reply("On Tuesdays.", usage=Usage(100, 20)),
+        Reply("On Tuesdays.", usage=Usage(4_000, 20)),
     ]
     with OpenAIServer(replies) as server:
         keyed = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": server.url}
@@ -174,7 +174,7 @@ def test_requests_tools_failures_and_costs_are_spans(shell: Shell, collector: Co
     assert failed.status.message == "openai:gpt-5-mini answered 529: busy"
     assert says.kind == CLIENT
     assert attributes(wants)["gen_ai.response.finish_reasons"] == ["tool_calls"]
-    assert attributes(says)["gen_ai.usage.input_tokens"] == 100
+    assert attributes(says)["gen_ai.usage.input_tokens"] == 4_000
     costs = [float(str(attributes(span)["atomic_agents.cost_usd"])) for span in (failed, wants, says)]
     assert run["atomic_agents.cost_usd"] == pytest.approx(sum(costs)) == pytest.approx(value["cost_usd"])
     assert attributes(collector.span("execute_tool recall"))["gen_ai.tool.call.id"] == "c1"

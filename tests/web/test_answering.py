@@ -51,10 +51,14 @@ class Inbox:
 
     def request(self, agent: str) -> Json:
         """Have an agent ask for a letter; what it asks."""
+        before = self.asked(agent)
         assert self.ask(agent).status_code == 202
-        found = self.get("approvals").json()["approvals"]
-        newest: Json = [each for each in found if each["agent"] == agent][-1]
-        return newest
+        (new,) = [each for name, each in self.asked(agent).items() if name not in before]
+        return new
+
+    def asked(self, agent: str) -> dict[str, Json]:
+        """What an agent waits to be allowed, by id."""
+        return {each["id"]: each for each in self.get("approvals").json()["approvals"] if each["agent"] == agent}
 
     def get(self, path: str, token: str = "") -> httpx2.Response:
         return httpx2.get(f"{self.url}/api/{path}", headers=self.headers(token), timeout=30)

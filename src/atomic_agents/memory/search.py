@@ -56,6 +56,10 @@ class MemoryIndex:
         with self._guard:
             self._database.close()
 
+    def exists(self) -> bool:
+        """Whether any document has been indexed."""
+        return self._database.exists()
+
     def refresh(self, agent: str) -> None:
         """Bring the rows of an agent up to date with its documents."""
         with self._guard:
