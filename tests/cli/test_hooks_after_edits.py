@@ -58,7 +58,9 @@ def test_what_was_written_is_known_though_the_derived_data_are_deleted(shell: Sh
     assert entry(vault) == "- [Tea](user_tea.md) — green tea at noon"
 
 
-@pytest.mark.parametrize("description", ["'<!-- not over'", "'a [b](c.md) --> d'", f"'{'long ' * 40}'", "'two  spaces'"])
+@pytest.mark.parametrize(
+    "description", ["'<!-- not over'", "'a [b](c.md) --> d'", f"'{'long ' * 40}'", "'two  spaces'"]
+)
 def test_a_new_description_can_neither_open_a_comment_nor_be_longer_than_a_line(
     shell: Shell, vault: Path, description: str
 ) -> None:

@@ -233,9 +233,9 @@ class MemoryIndex:
             for entry in self._vault.store.list(folder):
                 path, _, stamp, _ = entry
                 before = known.get(path)
-                if before is not None:
+                if before is not None and not self._is_copy(kind, path):
                     there.append(path)
-                if before != stamp and (before is not None or self._is_searched(kind, path, folder)):
+                if before != stamp and self._is_searched(kind, path, folder):
                     changed.append(entry)
         return changed, known.keys() - there if len(there) < len(known) else frozenset()
 
@@ -245,7 +245,10 @@ class MemoryIndex:
             return file.endswith(_TEXTS) and not any(part.startswith(".") for part in file.split("/"))
         if kind == "conversation":
             return "/" not in file and is_note_file(file)
-        return is_note_file(file) and not self._vault.is_sync_copy(path)
+        return is_note_file(file) and not self._is_copy(kind, path)
+
+    def _is_copy(self, kind: Kind, path: str) -> bool:
+        return kind in ("note", "wiki") and self._vault.is_sync_copy(path)
 
     def _row(self, agent: str, entry: Entry) -> tables.Row | None:
         """A document as it is kept; None where it has gone meanwhile."""
