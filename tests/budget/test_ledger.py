@@ -13,7 +13,7 @@ from atomic_agents.stores.memory import MemoryStore
 from atomic_agents.testing.deeds import put
 from atomic_agents.vault.vault import Vault
 
-TODAY = datetime.date(2026, 11, 22)
+NOW = datetime.datetime(2026, 11, 22, 23, 0, tzinfo=datetime.UTC)
 DAY = "caldwell/log/2026-11/2026-11-22.jsonl"
 BEFORE = "caldwell/log/2026-11/2026-11-03.jsonl"
 
@@ -35,7 +35,7 @@ class Sums:
 
 def spent(files: dict[str, str], sums: ledger.SumCache | None = None) -> Spent:
     store = MemoryStore({path: text.encode("latin-1") for path, text in files.items()})
-    return ledger.spent(store, "caldwell", TODAY, sums or Sums())
+    return ledger.spent(store, "caldwell", NOW, sums or Sums())
 
 
 def lines(*costs: object) -> str:
@@ -95,12 +95,12 @@ def test_judges_and_audits_count_like_everything_else() -> None:
 def test_a_file_that_has_not_changed_is_summed_once() -> None:
     store = MemoryStore({DAY: lines(1).encode(), BEFORE: lines(2, "x").encode()})
     sums = Sums()
-    first = ledger.spent(store, "caldwell", TODAY, sums)
+    first = ledger.spent(store, "caldwell", NOW, sums)
 
-    again = ledger.spent(store, "caldwell", TODAY, sums)
+    again = ledger.spent(store, "caldwell", NOW, sums)
     assert (again, sums.hits) == (first, 2)
     put(store, **{DAY.replace("/", "__"): lines(1, 1)})
-    later = ledger.spent(store, "caldwell", TODAY, sums)
+    later = ledger.spent(store, "caldwell", NOW, sums)
 
     assert (later.day, sums.hits) == (Decimal(2), 3)
 
@@ -109,9 +109,9 @@ def test_the_derived_index_remembers_sums_exactly() -> None:
     store = MemoryStore({DAY: lines(0.1, 0.2, "x").encode()})
     index = MemoryIndex(Vault(store), ":memory:")
 
-    first = ledger.spent(store, "caldwell", TODAY, index)
+    first = ledger.spent(store, "caldwell", NOW, index)
 
-    assert ledger.spent(store, "caldwell", TODAY, index) == first
+    assert ledger.spent(store, "caldwell", NOW, index) == first
     assert first.day == Decimal("0.3")
     index.close()
 
@@ -124,13 +124,13 @@ class TestALineIsAdded:
     def grown(self, *also: Append) -> tuple[Spent, int]:
         """The sum afterwards, and how often it was known without reading the log."""
         store, sums = MemoryStore({DAY: lines(0.1, 0.2).encode()}), Sums()
-        ledger.spent(store, "caldwell", TODAY, sums)
+        ledger.spent(store, "caldwell", NOW, sums)
         before = ledger.known(store, DAY, sums)
         assert before is not None
         store.apply(ChangeSet("end", (*also, self.LINE)))
         ledger.keep_grown(store, before, self.LINE, sums)
         sums.hits = 0
-        return ledger.spent(store, "caldwell", TODAY, sums), sums.hits
+        return ledger.spent(store, "caldwell", NOW, sums), sums.hits
 
     def test_the_log_is_not_read_again(self) -> None:
         assert self.grown() == (Spent(Decimal("0.55"), Decimal("0.55")), 1)

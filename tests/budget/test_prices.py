@@ -54,7 +54,7 @@ def test_a_vault_without_prices_has_the_librarys() -> None:
      "[gpt-4.1]\ninput = 1\noutput = 1\n", "m = [1, 2]"],
 )  # fmt: skip
 def test_prices_that_cannot_be_read_are_an_error_with_what_to_write(text: str) -> None:
-    with pytest.raises(DocumentUnreadable, match=r"prices\.toml: cannot be read") as caught:
+    with pytest.raises(DocumentUnreadable, match=r"^prices\.toml(?::[12])?: ") as caught:
         loaded(text)
 
     assert "input = 1.25" in caught.value.hint

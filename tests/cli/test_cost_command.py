@@ -33,7 +33,7 @@ def test_the_cost_of_now_says_what_caps_leave_and_how_the_month_goes_on(shell: S
     done = shell("cost", "caldwell")
 
     assert done.out.splitlines()[-2:] == [
-        "caldwell: $0.0000 of $0.5000 today (0%), then skip",
+        "caldwell: $0.0000 of $0.50 today (0%), then skip",
         "caldwell: $0.0000 of $7.00 this month (0%), then skip",
     ]
     assert done.err == f"{datetime.datetime.now().astimezone():%Y-%m} so far $0.0000, projected $0.0000\n"

@@ -1,8 +1,10 @@
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from atomic_agents.core.values import format_cap, format_usd, parse_usd
+from atomic_agents.core.values import format_cap, format_usd, format_within, parse_usd
 
 
 @pytest.mark.parametrize(
@@ -30,3 +32,21 @@ def test_a_cap_is_shown_as_it_is_stated(amount: str, words: str) -> None:
 )  # fmt: skip
 def test_only_a_plain_decimal_is_an_amount(text: str, amount: str | None) -> None:
     assert parse_usd(text) == (None if amount is None else Decimal(amount))
+
+
+@pytest.mark.parametrize(
+    ("cap", "amounts", "words"),
+    [("0.025", ["0.024996"], ["$0.024996"]), ("5", ["4.999"], ["$4.999"]),
+     ("5", ["4.996", "0.0041"], ["$4.996", "$0.0041"]),
+     ("1", ["1.001"], ["$1.001"]), ("1", ["1"], ["$1.00"]), ("0.02505", ["0.0250"], ["$0.0250"]),
+     ("0", ["0.0000001"], ["$0.00000010"])],
+)  # fmt: skip
+def test_an_amount_beside_a_cap_shows_on_which_side_of_it_it_is(cap: str, amounts: list[str], words: list[str]) -> None:
+    assert list(format_within(Decimal(cap), *map(Decimal, amounts))) == words
+
+
+@given(*[st.decimals("0", "30", places=12)] * 3)
+def test_what_is_shown_never_contradicts_the_cap(cap: Decimal, spent: Decimal, quote: Decimal) -> None:
+    shown = [Decimal(text.lstrip("$").replace(",", "")) for text in format_within(cap, spent, quote)]
+
+    assert [one > cap for one in (*shown, sum(shown))] == [one > cap for one in (spent, quote, spent + quote)]

@@ -248,7 +248,31 @@ def test_the_index_knows_what_a_note_was_described_as_before_it_was_edited_by_ha
     assert index_of.former_hooks("c") == {"user_tea.md": {"black"}}
 
 
-@pytest.mark.parametrize("end", [" 2", " (1)", " copy", " copy 2", " (Case Conflict)"])
+@pytest.mark.parametrize(
+    "end",
+    [
+        " 2",
+        " 12",
+        " (1)",
+        " (12)",
+        "(1)",
+        " copy",
+        " copy 2",
+        " (Case Conflict)",
+        " (Case Conflict 1)",
+        " (Ann's conflicted copy 2026-01-02)",
+        " (conflicted copy 2026-01-02 101010)",
+        ".sync-conflict-20260102-101010-ABCDEFG",
+        "_conflict-20260102-101010",
+        " (Selective Sync Conflict)",
+        " (Unicode Encoding Conflict)",
+        " (Anns Konfliktkopie 2026-01-02)",
+        " (copie en conflit de Ann 2026-01-02)",
+        " [Conflict]",
+        "-DESKTOP-AB12CD3",
+        "-LAPTOP-AB12CD34",
+    ],
+)
 def test_the_copy_of_a_sync_tool_is_no_note_beside_the_one_it_copied(end: str) -> None:
     name = f"user_tea{end}.md"
     opened = vault({"user_tea.md": note("tea"), name: note("tea")})
@@ -259,7 +283,25 @@ def test_the_copy_of_a_sync_tool_is_no_note_beside_the_one_it_copied(end: str) -
     assert [each.file for each in opened.notes("c")[0]] == ["user_tea.md"]
 
 
-def test_a_numbered_name_without_the_other_is_a_note() -> None:
-    alone = inventory.take(vault({"Chapter 2.md": note("two")}), "c", TODAY)
+@pytest.mark.parametrize(
+    "name",
+    ["Chapter 2.md", "Gaza (conflict since 2023).md", "tea (1).md", "a copy.md", "Case (Conflict).md", "2026-11-30.md"],
+)
+def test_a_name_like_that_of_a_copy_without_the_other_is_a_note(name: str) -> None:
+    opened = vault({name: note("two"), "Other.md": note("other")})
+    alone = inventory.take(opened, "c", TODAY)
 
-    assert (list(alone.notes), alone.copies) == (["Chapter 2.md"], ())
+    assert (set(alone.notes), alone.copies) == ({name, "Other.md"}, ())
+    assert {each.file for each in opened.notes("c")[0]} == {name, "Other.md"}
+
+
+def test_a_copy_that_came_before_its_original_is_not_searched_any_more() -> None:
+    opened = vault({"user_tea 2.md": note("tea")})
+    index_of = MemoryIndex(opened, ":memory:")
+    index_of.refresh("c")
+    assert index_of.count("c") == 1
+    opened.store.apply(ChangeSet("sync", (Put("c/memory/user_tea.md", note("tea").encode()),)))
+
+    index_of.refresh("c")
+
+    assert index_of.recent("c", TODAY, 9) == ["c/memory/user_tea.md"]

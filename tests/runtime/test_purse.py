@@ -3,11 +3,15 @@ import json
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from atomic_agents.core.model import Answer, Model, Request, ToolCall, Usage
+from atomic_agents.budget.usage import most_tokens
+from atomic_agents.core.model import Answer, Message, Model, Request, ToolCall, ToolSpec, Usage
 from atomic_agents.core.values import format_cap
 from atomic_agents.operations.workspace import Workspace
 from atomic_agents.runtime.order import Order, Result
+from atomic_agents.runtime.sizes import most_tokens_within, request_tokens
 from atomic_agents.stores.memory import MemoryStore
 from atomic_agents.testing.deeds import put
 from atomic_agents.testing.scripted import ScriptedModel, ScriptedProvider
@@ -229,3 +233,17 @@ def test_a_new_day_has_a_new_cap() -> None:
     workspace.clock = lambda: NOON + datetime.timedelta(days=1)
 
     assert run(workspace, "go").ending == "ok"
+
+
+@given(
+    st.lists(st.text('a7é漢😀\n"\\', max_size=400), max_size=8),
+    st.text("a漢", max_size=3000) | st.text("a7", max_size=3000),
+    st.integers(0, 30),
+)
+def test_a_request_within_the_input_limit_reserves_no_more_than_is_said_of_the_limit(
+    texts: list[str], system: str, tools: int
+) -> None:
+    specs = tuple(ToolSpec(f"tool{number}", "does é 漢", {"type": "object"}) for number in range(tools))
+    request = Request((system,), tuple(Message("user", text) for text in texts), specs)
+
+    assert most_tokens(request) <= most_tokens_within(request_tokens(request))

@@ -33,27 +33,52 @@ class Sum(NamedTuple):
     bad_line: str
 
 
-def spent(store: Store, agent: str, today: datetime.date, cache: SumCache) -> Spent:
+SKEW = datetime.timedelta(minutes=15)
+"""How far the clocks of the machines that share a vault may be apart."""
+
+
+def spent(store: Store, agent: str, now: datetime.datetime, cache: SumCache) -> Spent:
     """What the log says was spent today and in this month, days being the operator's.
 
-    What is dated after today counts as spent today: the clock may have been set back.
+    What is dated later than `now` counts as spent today: the clock may have been set back. What another machine has
+    written on a day that begins earlier there is of that day, as its moment is not later.
     """
+    today = now.date()
     day, month = Decimal(0), Decimal(0)
     unreadable: list[str] = []
     later: list[str] = []
     this_day = layout.log_day(agent, today)
-    for entry in (*store.list(layout.log_month(agent, today)), *_of_later_months(store, agent, today)):
+    this_month = layout.log_month(agent, today)
+    for entry in (*store.list(this_month), *_of_later_months(store, agent, today)):
         if not entry.path.endswith(".jsonl"):
             continue
         total, bad_line = _sum(store, entry, cache)
-        month += total
-        if entry.path >= this_day:
-            day += total
-        if entry.path > this_day and total:
-            later.append(entry.path)
+        dated = log.day_of(entry.path)
+        if dated is not None and dated > today and (total or bad_line):
+            future, line = _after(store, entry.path, now)
+            day += future
+            month += total if entry.path.startswith(this_month) else future
+            later += [line] if line else []
+        else:
+            month += total
+            day += total if entry.path == this_day else Decimal(0)
         if bad_line:
             unreadable.append(bad_line)
     return Spent(day, month, tuple(unreadable), tuple(later))
+
+
+def _after(store: Store, path: str, now: datetime.datetime) -> tuple[Usd, str]:
+    """What the lines of a log cost whose moment is later than now, and the first of them; "" where there is none.
+
+    A line that states no moment counts, as its day is later.
+    """
+    blob = store.read(path)
+    total, first = Decimal(0), ""
+    for line in log.read(path, blob.data if blob else b""):
+        cost, at = _cost(line.record), log.moment(line.record, now.tzinfo)
+        if cost and (at is None or at > now + SKEW):
+            total, first = total + cost, first or f"{path}:{line.number}"
+    return total, first
 
 
 def known(store: Store, path: str, cache: SumCache) -> Sum | None:
@@ -72,11 +97,12 @@ def keep_grown(store: Store, before: Sum, added: Append, cache: SumCache) -> Non
 
 
 def _of_later_months(store: Store, agent: str, today: datetime.date) -> Iterator[Entry]:
-    """The logs of months after this one; nearly always there are none, which takes no look at each file."""
+    """The logs of days in months after this one; nearly always there are none, which takes no look at each file."""
     folder, month = layout.log(agent), layout.log_month(agent, today)
-    later = {path[: len(month)] for path in store.paths(folder) if path[: len(month)] > month}
+    names = (path for path in store.paths(folder) if path > month and not path.startswith(month))
+    later = {path[: path.rindex("/") + 1] for path in names if (day := log.day_of(path)) is not None and day > today}
     for each in sorted(later):
-        yield from store.list(each)
+        yield from (entry for entry in store.list(each) if log.day_of(entry.path) is not None)
 
 
 def _listed(store: Store, path: str) -> Entry | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
-from atomic_agents.core.values import Usd, format_cap, format_usd
+from atomic_agents.core.values import Usd, format_cap, format_within
 from atomic_agents.vault.settings import CostGuardrails
 
 Action = Literal["allow", "alert", "fallback", "skip"]
@@ -17,7 +17,8 @@ _FALLBACK_CEILING = Decimal("1.5")
 class Spent:
     """What is spent today and this month; `unreadable` names log lines whose cost cannot be told.
 
-    Both include what is dated after today, so that a clock which was set back opens no cap; `later` names those logs.
+    Both include what is dated later than now, so that a clock which was set back opens no cap; `later` names the first
+    such line of each log.
     """
 
     day: Usd = Decimal(0)
@@ -92,10 +93,12 @@ def judge(
     if not passed:
         return waved
     worst = max(passed, key=lambda cap: _STRICTNESS.index(cap.action))
-    sums = _told_apart(worst.spent, quote, worst.limit)
+    sums = format_within(worst.limit, worst.spent, quote)
     reason = f"{_named(worst, whose)} could be passed: {sums[0]} is spent and this request can cost up to {sums[1]}"
     if spent.later:
-        reason += f"; that includes what is dated after today in {spent.later[0]}: set the clock, or correct that file"
+        reason += (
+            f"; that includes {spent.later[0]}, which is dated later than now: set the clock, or correct that line"
+        )
     return Verdict(worst.action, reason, whose=whose, cap=worst)
 
 
@@ -121,7 +124,7 @@ def reached(fund: Fund, cost: Usd) -> Iterator[tuple[Cap, float, str]]:
         shares = [share for share in (*fund.guardrails.warning_thresholds, 1.0) if share > 0]
         passed = [share for share in shares if cap.limit > 0 and spent >= cap.limit * Decimal(str(share))]
         if passed and fund.guardrails.enabled:
-            words = f"{max(passed):.0%} of {_named(cap, fund.whose)} is spent: {format_usd(spent)}"
+            words = f"{max(passed):.0%} of {_named(cap, fund.whose)} is spent: {format_within(cap.limit, spent)[0]}"
             yield replace(cap, spent=spent), max(passed), words
 
 
@@ -135,12 +138,6 @@ def _waved_through(guardrails: CostGuardrails, spent: Spent, quote: Usd | None, 
 
 def _named(cap: Cap, whose: str) -> str:
     return f"{whose or 'the'} {'daily' if cap.period == 'day' else 'monthly'} cap of {format_cap(cap.limit)}"
-
-
-def _told_apart(spent: Usd, quote: Usd, limit: Usd) -> tuple[str, str]:
-    """What is spent and a quote, with as many places as show that together they pass the limit."""
-    places = next((n for n in range(2, 13) if round(spent, max(n, 4)) + round(quote, max(n, 4)) > limit), 13)
-    return format_usd(spent, places), format_usd(quote, places)
 
 
 def _caps(guardrails: CostGuardrails, spent: Spent, *, critical: bool) -> list[Cap]:

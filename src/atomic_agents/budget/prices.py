@@ -1,7 +1,8 @@
 """What tokens cost: the price library's figures, the vault's own before them, local models nothing."""
 
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -108,15 +109,34 @@ def load(vault: Vault) -> Prices:
     if blob is None:
         return Prices()
     try:
-        tables = tomllib.loads(blob.data.decode())
+        text = blob.data.decode()
+        tables = tomllib.loads(text)
+        for line, key, value in _odd_prices(text):
+            raise _unreadable(line, f"{key} is {value}; a number in USD is needed", f"write {key} = 1.25")
         own = {model: Rates(_usd(rates["input"]), _usd(rates["output"])) for model, rates in tables.items()}
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
-        message = f"cannot be read: {error}"
         hint = 'write for each model: ["model-id"] with input = 1.25 and output = 10.0 below it'
-        raise DocumentUnreadable(
-            f"{PRICES_FILE}: {message}", hint=hint, context={"path": PRICES_FILE, "line": 0, "message": message}
-        ) from error
+        found = re.search(r"\(at line (\d+),", str(error))
+        raise _unreadable(int(found[1]) if found else 0, f"cannot be read: {error}", hint) from error
     return Prices(own)
+
+
+def _unreadable(line: int, message: str, hint: str) -> DocumentUnreadable:
+    where = f"{PRICES_FILE}:{line}" if line else PRICES_FILE
+    context = {"path": PRICES_FILE, "line": line, "message": message}
+    return DocumentUnreadable(f"{where}: {message}", hint=hint, context=context)
+
+
+_PRICE = re.compile(r"""(?<![\w-])(["']?)(input|output)\1\s*=\s*([^\s,}#]+)|"(?:[^"\\]|\\.)*"|'[^']*'|\#.*""")
+_PLAIN_PRICE = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
+
+
+def _odd_prices(text: str) -> Iterator[tuple[int, str, str]]:
+    """Line, key and value of each price that is no plain decimal, though TOML may read it: 1_0, 0x10, 1e3."""
+    for number, line in enumerate(text.split("\n"), 1):
+        for found in _PRICE.finditer(line):
+            if found[2] and not _PLAIN_PRICE.fullmatch(found[3]):
+                yield number, found[2], found[3]
 
 
 def is_retired(model_id: str) -> bool:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from atomic_agents.core.model import Answer, Request, ToolSpec, Usage
 
-_TOOLS_OVERHEAD = 600  # tokens that providers add to explain the use of tools
+TOOLS_OVERHEAD = 600
+"""Tokens that providers add to explain the use of tools."""
 _MESSAGE_OVERHEAD = 8
 _BYTES_PER_TOKEN = 3  # fewer than any tokenizer's average, so that an estimate errs towards more tokens
 _SLACK = 1.01  # providers count an end mark or two beyond the maximum
@@ -62,7 +63,7 @@ def most_tokens(request: Request) -> int:
     texts = [*request.system, *(message.text for message in request.messages)]
     texts += [call.arguments for message in request.messages for call in message.calls]
     texts += map(_described, request.tools)
-    overhead = _MESSAGE_OVERHEAD * len(texts) + (_TOOLS_OVERHEAD if request.tools else 0)
+    overhead = _MESSAGE_OVERHEAD * len(texts) + (TOOLS_OVERHEAD if request.tools else 0)
     return overhead + sum(map(_most_of, texts))
 
 

@@ -7,7 +7,7 @@ import click
 
 from atomic_agents.cli import render
 from atomic_agents.cli.options import common, json_option, workspace
-from atomic_agents.core.values import Usd
+from atomic_agents.core.values import Usd, format_cap, format_within
 from atomic_agents.operations import agents, shapes
 from atomic_agents.operations.agents import AgentInfo
 from atomic_agents.operations.workspace import Workspace
@@ -90,7 +90,9 @@ def _info_lines(found: AgentInfo) -> list[tuple[str, str]]:
 
 
 def _spent(spent: Usd, cap: Usd | None, action: str) -> str:
-    return f"{render.money(spent)} spent, {f'of {render.money(cap)} ({action})' if cap is not None else 'no cap'}"
+    if cap is None:
+        return f"{render.money(spent)} spent, no cap"
+    return f"{format_within(cap, spent)[0]} spent, of {format_cap(cap)} ({action})"
 
 
 def _health(found: AgentInfo) -> str:

@@ -8,6 +8,7 @@ import click
 from atomic_agents.cli import render
 from atomic_agents.cli.options import common, json_option, workspace
 from atomic_agents.core.errors import UsageError
+from atomic_agents.core.values import format_cap, format_within
 from atomic_agents.operations import costs, record, shapes
 from atomic_agents.operations.costs import By, Costs, Sum
 
@@ -58,11 +59,10 @@ def _say(found: Costs, today: datetime.date) -> None:
         render.say(f"the dearest day is {dearest[0]} with {render.money(dearest[1])}")
     is_now = found.since <= today <= found.until
     for cap in found.caps if is_now else ():
-        part = f" ({cap.spent / cap.limit:.0%})" if cap.limit else ""
+        part = f" ({int(cap.spent / cap.limit * 100)}%)" if cap.limit else ""
         period = "today" if cap.period == "day" else "this month"
-        render.say(
-            f"{cap.agent}: {render.money(cap.spent)} of {render.money(cap.limit)} {period}{part}, then {cap.action}"
-        )
+        spent, limit = format_within(cap.limit, cap.spent)[0], format_cap(cap.limit)
+        render.say(f"{cap.agent}: {spent} of {limit} {period}{part}, then {cap.action}")
     render.problems("warning", found.problems)
     if is_now:
         spent, projected = render.money(found.month.spent), render.money(found.month.projected)

@@ -12,6 +12,7 @@ from atomic_agents.cli.run import usd
 from atomic_agents.cli.schedule_driver import install, run_due, uninstall
 from atomic_agents.core.change import ChangeSet
 from atomic_agents.core.errors import UsageError
+from atomic_agents.core.values import format_cap
 from atomic_agents.operations import fitting, schedules
 from atomic_agents.operations.schedules import Shown
 from atomic_agents.operations.workspace import Workspace
@@ -124,7 +125,7 @@ def schedule_show(agent: str, name: str, as_json: bool, root: str | None) -> Non
             "missed": f"{standing.missed:,}" if standing else "",
             "catch up": schedule.catch_up,
             "jitter": f"up to {schedule.jitter.seconds} s" if schedule.jitter else "",
-            "most": render.money(schedule.max_cost) if schedule.max_cost is not None else "",
+            "most": format_cap(schedule.max_cost) if schedule.max_cost is not None else "",
             "only if": "; ".join(filter(None, (", ".join(schedule.changed), shlex.join(schedule.command)))),
         }
         for key, value in lines.items():

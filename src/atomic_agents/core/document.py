@@ -77,6 +77,12 @@ class Document:
         written = [] if isinstance(value, list | dict) else frontmatter.written(self.head, key)
         return written[0] if written else str(value)
 
+    def written(self, key: str) -> str:
+        """As `text_of`, where a name is meant: `name: null` and `name: ~` are what is written too."""
+        if self.meta.get(key, "") is not None:
+            return self.text_of(key)
+        return "".join(frontmatter.written(self.head, key)[:1])
+
     def texts_of(self, key: str) -> tuple[str, ...]:
         """A front matter list that is meant as texts, as they are written; a single text is a list of one.
 

@@ -1,12 +1,14 @@
 """Edit a front matter block by lines, and write one anew."""
 
 import functools
+import math
 import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from decimal import Decimal
 from typing import TYPE_CHECKING, cast
 
-from atomic_agents.core.block import FrontMatter, Span
+from atomic_agents.core.block import MAX_DIGITS, FrontMatter, Span
 
 if TYPE_CHECKING:
     import yaml
@@ -150,6 +152,14 @@ def _text(dumper: "yaml.SafeDumper", value: str) -> "yaml.ScalarNode":
     return dumper.represent_scalar("tag:yaml.org,2002:str", whole, style=style)
 
 
+def _number(dumper: "yaml.SafeDumper", value: float) -> "yaml.ScalarNode":
+    """A number without an exponent, which is read back as a text."""
+    plain = f"{Decimal(repr(value)):f}" if math.isfinite(value) else ""
+    if not plain or len(plain) >= MAX_DIGITS:
+        return dumper.represent_float(value)
+    return dumper.represent_scalar("tag:yaml.org,2002:float", plain if "." in plain else f"{plain}.0")
+
+
 @functools.cache
 def _dumper() -> "type[yaml.SafeDumper]":
     import yaml  # noqa: PLC0415 - 12 ms that only writing needs
@@ -157,6 +167,7 @@ def _dumper() -> "type[yaml.SafeDumper]":
     writer = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     dumper = cast("type[yaml.SafeDumper]", type("_Dumper", (writer,), {"ignore_aliases": lambda *_: True}))
     dumper.add_representer(str, _text)
+    dumper.add_representer(float, _number)
     return dumper
 
 

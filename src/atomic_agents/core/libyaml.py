@@ -56,7 +56,7 @@ def _keep_odd_numbers(root: yaml.Node) -> None:
             nodes += _children(node)
         elif isinstance(node, yaml.ScalarNode) and node.tag in _NUMBERS and not _DECIMAL.fullmatch(node.value):
             as_written = yaml.resolver.Resolver().resolve(yaml.ScalarNode, node.value, (True, False))  # type: ignore[no-untyped-call]
-            node.tag = _STR if as_written == node.tag else node.tag
+            node.tag = _STR if as_written in _NUMBERS else node.tag
 
 
 def written(text: str, key: str) -> list[str]:

@@ -68,10 +68,13 @@ def format_usd(amount: Usd | float, places: int = 0) -> str:
     `places` is the least number of places, for sums that must be told apart.
     """
     value = Decimal(str(amount))
-    shown = 2 if abs(value) >= 1 else 4
+    return f"${value:,.{max(_places(value), places)}f}"
+
+
+def _places(value: Decimal) -> int:
     if value and abs(value) < Decimal("0.0001"):
-        shown = 1 - value.adjusted()  # two digits that are not zero
-    return f"${value:,.{max(shown, places)}f}"
+        return 1 - value.adjusted()  # two digits that are not zero
+    return 2 if abs(value) >= 1 else 4
 
 
 def format_cap(amount: Usd | float) -> str:
@@ -79,6 +82,23 @@ def format_cap(amount: Usd | float) -> str:
     value = Decimal(str(amount)).normalize()
     exponent = value.as_tuple().exponent
     return f"${value:,.{max(2, -exponent if isinstance(exponent, int) else 0)}f}"
+
+
+def format_within(cap: Usd, *amounts: Usd) -> tuple[str, ...]:
+    """Amounts with as many places as show whether each of them, and their sum, is below a cap, at it or above it."""
+    sums = (*amounts, sum(amounts, Decimal(0)))
+    for places in range(2, _MOST_PLACES):
+        shown = [round(amount, max(_places(amount), places)) for amount in amounts]
+        if all(_order(one, cap) == _order(other, cap) for one, other in zip((*shown, sum(shown)), sums, strict=True)):
+            break
+    return tuple(format_usd(amount, places) for amount in amounts)
+
+
+_MOST_PLACES = 31
+
+
+def _order(one: Usd | int, other: Usd) -> int:
+    return (one > other) - (one < other)
 
 
 def is_agent_name(name: str) -> bool:

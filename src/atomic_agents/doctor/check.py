@@ -155,7 +155,7 @@ class Examination:
     def spent(self, agent: str) -> Spent:
         """What an agent has spent today and this month."""
         if agent not in self._spent:
-            self._spent[agent] = ledger.spent(self.vault.store, agent, self.now.date(), _Forgetful())
+            self._spent[agent] = ledger.spent(self.vault.store, agent, self.now, _Forgetful())
         return self._spent[agent]
 
     def settings(self, agent: Agent) -> AgentSettings:

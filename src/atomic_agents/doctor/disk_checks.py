@@ -31,8 +31,10 @@ def documents(examination: Examination) -> Iterator[Finding]:
 
     Open the file that is named, take over what is right in it, and delete the copy or the marks.
     """
+    there = frozenset(entry.path for entry, _ in examination.entries)
     for entry, place in examination.entries:
-        if layout.is_conflict_copy(place.name) and place.kind not in (Kind.NOTE, Kind.WIKI):
+        numbered = "/raw/" not in entry.path and layout.copied_from(entry.path) in there
+        if (numbered or layout.is_conflict_copy(place.name)) and place.kind not in (Kind.NOTE, Kind.WIKI):
             message = f"{entry.path} is the copy that a sync tool made of a conflict"
             yield Finding("warn", message, "merge it into the other file and delete it")
         elif place.kind in _READ and entry.path.endswith(".md"):

@@ -62,6 +62,9 @@ def spend(examination: Examination, agent: Agent) -> Iterator[Finding]:
     spent = examination.spent(agent.name)
     for where in spent.unreadable:
         yield Finding("fail", f"{where}, so runs are skipped while a cap is set", "correct that line in a text editor")
+    for where in spent.later:
+        message = f"{where} is dated later than now, so what it cost counts as spent today"
+        yield Finding("warn", message, "set the clock: timedatectl\nor correct that line in a text editor")
     for cap, share, words in limits.reached(limits.Fund(guardrails, spent), Decimal(0)):
         stops = "; runs are skipped" if share >= 1 and cap.action == "skip" else ""
         path = settings.files["model.md"].path if "model.md" in settings.files else "policy.md"

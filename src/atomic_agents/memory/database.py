@@ -48,10 +48,6 @@ class Database:
             self._connection.close()
             self._connection = None
 
-    def exists(self) -> bool:
-        """Whether anything can have been kept."""
-        return self._connection is not None or (self._file != _IN_MEMORY and Path(self._file).exists())
-
     def attempt(self, work: Callable[[], _T]) -> _T:
         """Do `work`; where the database is at fault mend it and do it again, in the end in memory."""
         for mend in (self._mend, self._leave_file):

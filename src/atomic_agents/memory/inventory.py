@@ -97,7 +97,8 @@ def take(
 
 def _wiki(vault: Vault, agent: str, paths: frozenset[str]) -> Mapping[str, Note]:
     folder, found = layout.wiki(agent), {}
-    for path in sorted(path for path in paths if path.startswith(folder) and layout.is_note(path.removeprefix(folder))):
+    pages = (path for path in paths if path.startswith(folder) and layout.copied_from(path) not in paths)
+    for path in sorted(path for path in pages if layout.is_note(path.removeprefix(folder))):
         document = _document(vault, path, [])
         if document is not None:
             found[path] = note.read(document, path.removeprefix(folder))

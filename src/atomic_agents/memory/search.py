@@ -56,10 +56,6 @@ class MemoryIndex:
         with self._guard:
             self._database.close()
 
-    def exists(self) -> bool:
-        """Whether any document has been indexed."""
-        return self._database.exists()
-
     def refresh(self, agent: str) -> None:
         """Bring the rows of an agent up to date with its documents."""
         with self._guard:
@@ -227,9 +223,9 @@ class MemoryIndex:
             for entry in self._vault.store.list(folder):
                 path, _, stamp, _ = entry
                 before = known.get(path)
-                if before is not None:
+                if before is not None and not self._is_copy(kind, path):
                     there.append(path)
-                if before != stamp and (before is not None or self._is_searched(kind, path, folder)):
+                if before != stamp and self._is_searched(kind, path, folder):
                     changed.append(entry)
         return changed, known.keys() - there if len(there) < len(known) else frozenset()
 
@@ -239,7 +235,10 @@ class MemoryIndex:
             return file.endswith(_TEXTS) and not any(part.startswith(".") for part in file.split("/"))
         if kind == "conversation":
             return "/" not in file and is_note_file(file)
-        return is_note_file(file) and not self._vault.is_sync_copy(path)
+        return is_note_file(file) and not self._is_copy(kind, path)
+
+    def _is_copy(self, kind: Kind, path: str) -> bool:
+        return kind in ("note", "wiki") and self._vault.is_sync_copy(path)
 
     def _row(self, agent: str, entry: Entry) -> tables.Row | None:
         """A document as it is kept; None where it has gone meanwhile."""

@@ -64,7 +64,7 @@ def list_agents(workspace: Workspace) -> list[AgentLine]:
             *unreadable_documents(workspace, survey, name),
         )
         guardrails = settings.model.guardrails
-        spent = ledger.spent(workspace.store, name, workspace.clock().date(), _Sums(workspace)).day
+        spent = ledger.spent(workspace.store, name, workspace.clock(), _Sums(workspace)).day
         cap = guardrails.daily_cap if guardrails.enabled else None
         model, ran = settings.model.model or "", _last_run(survey, name)
         lines.append(AgentLine(name, model, len(notes), spent, cap, ran, problems))
@@ -99,7 +99,7 @@ def info(workspace: Workspace, name: str) -> AgentInfo:
         name=agent.name,
         mode=workspace.vault.persona(agent).mode,
         settings=settings,
-        spent=ledger.spent(workspace.store, agent.name, workspace.clock().date(), _Sums(workspace)),
+        spent=ledger.spent(workspace.store, agent.name, workspace.clock(), _Sums(workspace)),
         notes=_count(workspace, layout.memory(agent.name)),
         wiki_pages=_count(workspace, layout.wiki(agent.name)),
         last_run=_day(newest[-16:-6]),

@@ -16,11 +16,13 @@ from atomic_agents.budget import prices
 from atomic_agents.core.change import ChangeSet, Put
 from atomic_agents.core.document import Document, parse, same
 from atomic_agents.core.errors import DocumentUnreadable, UsageError
+from atomic_agents.core.model import Usage
 from atomic_agents.core.values import Usd, format_usd
 from atomic_agents.operations import record
 from atomic_agents.operations.workspace import Workspace
+from atomic_agents.runtime.sizes import most_tokens_within
 from atomic_agents.vault import layout, settings
-from atomic_agents.vault.settings import ModelSettings
+from atomic_agents.vault.settings import ModelSettings, unknown_price
 
 ENOUGH_DAYS = 14
 """Days on which something was spent; from fewer nothing is concluded."""
@@ -38,6 +40,8 @@ class Suggestion:
     monthly: Usd
     days: int
     reason: str
+    """What decided the daily cap."""
+    monthly_reason: str
 
 
 def suggest(
@@ -62,8 +66,12 @@ def suggest(
         (dearest_run + most, f"{format_usd(dearest_run)}, the most expensive run, {room}"),
         (costs[-1] + most, f"{format_usd(costs[-1])}, the most expensive day, {room}"),
     )
-    monthly = max(total * Decimal("1.5"), total + most, daily)
-    found = Suggestion(agent, _cents(daily), _cents(monthly), len(costs), reason)
+    monthly, monthly_reason = max(
+        (total * Decimal("1.5"), f"half as much again as {format_usd(total)}, what the last {_WINDOW} days cost"),
+        (total + most, f"{format_usd(total)}, what the last {_WINDOW} days cost, {room}"),
+        (daily, "no less than a day may cost"),
+    )
+    found = Suggestion(agent, _cents(daily), _cents(monthly), len(costs), reason, monthly_reason)
     return found if _would_have_held(found, recent, most) else None
 
 
@@ -78,11 +86,20 @@ def _would_have_held(found: Suggestion, recent: Mapping[datetime.date, Usd], mos
 
 
 def most_of_a_request(workspace: Workspace, model: ModelSettings) -> Usd | None:
-    """The most that one request of an agent can cost, None where nobody knows the price of its model."""
-    if not model.model or prices.is_free(model.model):
-        return Decimal(0) if model.model else None
+    """The most that is set aside for one request of an agent, of its model or of its fallback.
+
+    None where it has no model, or nobody knows what one of them costs and such a model is not asked.
+    """
     known = prices.load(workspace.vault)
-    return known.most(model.model, input_tokens=model.max_input_tokens, output_tokens=model.max_output_tokens)
+    tokens = Usage(most_tokens_within(model.max_input_tokens), model.max_output_tokens)
+    unknown = {"free": Decimal(0), "assume-max": known.assumed(tokens)}
+    assumed = unknown.get(unknown_price(model.guardrails, model.shared))
+    costs = []
+    for name in filter(None, (model.model, model.fallback_model)):
+        local = prices.is_free(name)
+        cost = known.most(name, input_tokens=tokens.input_tokens, output_tokens=tokens.output_tokens, local=local)
+        costs.append(assumed if cost is None else cost)
+    return None if None in costs else max((cost for cost in costs if cost is not None), default=None)
 
 
 def dearest_run(workspace: Workspace, agent: str, since: datetime.date) -> Usd:
@@ -124,12 +141,16 @@ def _edited(document: Document, caps: Mapping[str, object]) -> Document:
         at = document.line_of("cost_guardrails", key) - 1
         own = re.fullmatch(rf"(\s+{key}:[ \t]+)[^#\s]+(\s*(?:#.*)?\s*)", lines[at]) if at >= 0 else None
         if own and stated.get(key) != value:
-            lines[at] = f"{own[1]}{json.dumps(value)}{own[2]}"
+            lines[at] = f"{own[1]}{_as_written(value)}{own[2]}"
     with contextlib.suppress(DocumentUnreadable):
         edited = parse(document.path, "".join(lines).encode())
         if same(edited.meta, {**document.meta, "cost_guardrails": {**stated, **caps}}):
             return edited
     return document.edit({"cost_guardrails": {**stated, **caps}})
+
+
+def _as_written(value: object) -> str:
+    return f"{Decimal(repr(value)):f}" if isinstance(value, float) else json.dumps(value)
 
 
 def _cents(amount: Usd) -> Usd:

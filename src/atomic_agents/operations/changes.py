@@ -133,8 +133,6 @@ def examine(workspace: Workspace, name: str, *, audited: bool) -> list[Finding]:
 
 def former_hooks(workspace: Workspace, agent: str) -> Mapping[str, frozenset[str]]:
     """What the notes of an agent were described as before they were edited by hand, by file."""
-    if not workspace.memory.exists():
-        return {}
     workspace.memory.refresh(agent)
     return workspace.memory.former_hooks(agent)
 

@@ -199,17 +199,19 @@ class _Work:
         self._put(path, target, made.data, "pinned note" if pinned else "note")
         page, file = "memory/INDEX.md", target.removeprefix("memory/")
         before = self.templates.get(page, "# Memory Index\n")
-        self.templates[page] = index.add(before, type_=type_, name=name, file=file, hook=str(made.meta["description"]))
+        self.templates[page] = index.add(before, type_=type_, name=name, file=file, hook=made.written("description"))
 
     def _with(self, found: Document, path: str, wanted: Mapping[str, object]) -> Document:
         """A text with the front matter that it needs here; a key of its own that means something else is kept aside."""
         own = dict(found.meta)
-        described = own.get("description")
+        described = "" if isinstance(own.get("description"), list | dict) else found.text_of("description")
         fixed: dict[str, object] = {
             "schema_version": 2, **wanted, "sources": [f"imported:{path}"], "supersedes": [],
-            "description": described if isinstance(described, str) and described else _hook(found.body) or path,
+            "description": described or _hook(found.body) or path,
         }  # fmt: skip
         aside = {f"imported_{key}": own[key] for key in fixed if key in own and own[key] != fixed[key]}
+        if described:
+            aside.pop("imported_description", None)
         return found.edit({**aside, **fixed})
 
     def _raw(self, path: str, data: bytes) -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from atomic_agents.core.errors import AtomicAgentsError, BudgetExceeded, ProviderFailed
 from atomic_agents.core.model import Model
-from atomic_agents.core.values import Usd, format_cap, format_usd
+from atomic_agents.core.values import Usd, format_cap, format_within
 from atomic_agents.guard import judges, policy
 from atomic_agents.guard.judges import Case, Judgment, Misjudged
 from atomic_agents.guard.paths import PathPolicy
@@ -74,9 +74,8 @@ def _within(workspace: Workspace, agent: str, settings: JudgeSettings) -> None:
     today = workspace.clock().date()
     for most, since in ((settings.daily, today), (settings.monthly, today.replace(day=1))):
         if most is not None and (spent := _spent(workspace, agent, since)) >= most:
-            raise BudgetExceeded(
-                f"the judge has spent {format_usd(spent)} since {since}, and its budget is {format_cap(most)}"
-            )
+            shown = format_within(most, spent)[0]
+            raise BudgetExceeded(f"the judge has spent {shown} since {since}, and its budget is {format_cap(most)}")
 
 
 def _spent(workspace: Workspace, agent: str, since: datetime.date) -> Usd:

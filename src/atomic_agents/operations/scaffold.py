@@ -14,7 +14,7 @@ from atomic_agents.core.block import FrontMatterError
 from atomic_agents.core.change import ABSENT, Change, ChangeSet, Put
 from atomic_agents.core.errors import AgentExists, PathRefused, SecretRefused, UsageError
 from atomic_agents.core.store import check_new_path, normal_name, same_folder
-from atomic_agents.core.values import Usd, agent_name_problem, near
+from atomic_agents.core.values import Usd, agent_name_problem, format_cap, near
 from atomic_agents.guard import secrets
 from atomic_agents.operations import foreign, templates
 from atomic_agents.operations.foreign import Import, Moved
@@ -150,8 +150,13 @@ def _capped(workspace: Workspace, text: str, answers: Answers) -> str:
     """model.md with caps that fit the model."""
     daily = answers.budget if answers.budget is not None else fitting_budget(workspace, answers.model)
     for key, amount in (("daily_cap_usd", daily), ("monthly_cap_usd", daily * 20)):
-        text = re.sub(rf"(?m)^(  {key}: ).*$", rf"\g<1>{amount:.2f}", text, count=1)
+        text = re.sub(rf"(?m)^(  {key}: ).*$", rf"\g<1>{_plain(amount)}", text, count=1)
     return text
+
+
+def _plain(amount: Usd) -> str:
+    """An amount as settings state it: no exponent, all its places and two at least."""
+    return format_cap(amount).removeprefix("$").replace(",", "")
 
 
 def _judges(name: str, autonomy: str, model: str) -> str:

@@ -53,27 +53,27 @@ class Pool:
         if self.guardrails.enabled and quote > 0:
             self.set_aside(quote)
 
-    def spent(self, today: datetime.date) -> Spent:
+    def spent(self, now: datetime.datetime) -> Spent:
         """What all agents have spent, and what other runs that are under way have cost or can still cost."""
-        held, logged = self._look(today)
+        held, logged = self._look(now)
         for _ in range(_LOOKS_AGAIN):
             # A run that ended in between stands in the log as well; looking again tells the two apart.
             if all(self.store.read(layout.open_run(run_id)) for run_id in held):
                 break
-            held, logged = self._look(today)
+            held, logged = self._look(now)
         aside = sum((usd for _, usd in held.values()), Decimal(0))
         return logged + Spent(aside, aside)
 
-    def _look(self, today: datetime.date) -> tuple[dict[str, tuple[str, Usd]], Spent]:
+    def _look(self, now: datetime.datetime) -> tuple[dict[str, tuple[str, Usd]], Spent]:
         """What is held and what is logged, in this order, so that a run that ends meanwhile is never in neither."""
         held = self._held()
-        return held, self._logged(today, {agent for agent, _ in held.values()})
+        return held, self._logged(now, {agent for agent, _ in held.values()})
 
-    def _logged(self, today: datetime.date, running: set[str]) -> Spent:
+    def _logged(self, now: datetime.datetime, running: set[str]) -> Spent:
         if not self._agents:
             self._agents = layout.agents(self.store.paths())
         agents = sorted({*self._agents, *running})
-        return sum((ledger.spent(self.store, agent, today, self.sums) for agent in agents), Spent())
+        return sum((ledger.spent(self.store, agent, now, self.sums) for agent in agents), Spent())
 
     def _held(self) -> dict[str, tuple[str, Usd]]:
         """Agent and sum of each other run that is under way, by run id."""

@@ -13,7 +13,7 @@ from atomic_agents.budget.usage import judge, most_tokens
 from atomic_agents.core.errors import AtomicAgentsError, ProviderFailed
 from atomic_agents.core.model import Answer, Model, Request, Usage
 from atomic_agents.core.store import Store
-from atomic_agents.core.values import Usd, format_cap, format_usd
+from atomic_agents.core.values import Usd, format_cap, format_usd, format_within
 from atomic_agents.runtime.pool import Pool
 from atomic_agents.runtime.states import Refused, Reserved
 from atomic_agents.vault import layout
@@ -44,7 +44,7 @@ class Purse:
     sums: SumCache
     model: Model
     open_fallback: Callable[[], Model | None]
-    today: Callable[[], datetime.date]
+    clock: Callable[[], datetime.datetime]
     critical: bool
     max_cost: Usd | None
     warn: Callable[[str], None]
@@ -168,16 +168,16 @@ class Purse:
         if self.max_cost is None or (quote is not None and paid + quote <= self.max_cost):
             return None
         self.own = True
-        most = "an unknown sum" if quote is None else format_usd(paid + quote)
+        most = "an unknown sum" if quote is None else format_within(self.max_cost, paid + quote)[0]
         return Refused(f"the run could cost {most} and --max-cost is {format_cap(self.max_cost)}")
 
     def _spent(self, paid: Usd) -> Iterator[limits.Fund]:
         """What is spent of each fund that has caps, with what this run has cost so far."""
         if self.guardrails.enabled:
-            found = ledger.spent(self.store, self.agent, self.today(), self.sums)
+            found = ledger.spent(self.store, self.agent, self.clock(), self.sums)
             yield limits.Fund(self.guardrails, _and(found, paid))
         if self.pool.guardrails.enabled:
-            yield limits.Fund(self.pool.guardrails, _and(self.pool.spent(self.today()), paid), "the vault's")
+            yield limits.Fund(self.pool.guardrails, _and(self.pool.spent(self.clock()), paid), "the vault's")
 
     def _set_aside(self, quote: Usd | None) -> Reserved:
         self.quote = quote or Decimal(0)
@@ -187,10 +187,10 @@ class Purse:
     def _raise_thresholds(self, cost: Usd) -> None:
         """Raise an alert for each threshold that is reached; whether it was told before is not known here."""
         for fund in self._funds if cost > 0 else ():
-            self.raised += alerts.of_thresholds(self.agent, fund, cost, self.today())
+            self.raised += alerts.of_thresholds(self.agent, fund, cost, self.clock().date())
 
     def _refused(self, verdict: limits.Verdict, reason: str) -> Refused:
-        self.raised += alerts.of_refusal(self.agent, verdict, self.today())
+        self.raised += alerts.of_refusal(self.agent, verdict, self.clock().date())
         return Refused(reason)
 
     def _fall_back(self, request: Request, paid: Usd, verdict: limits.Verdict) -> Reserved | Refused:

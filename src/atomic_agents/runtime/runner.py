@@ -117,7 +117,7 @@ class Runner:
         pool = Pool(self.vault.store, self.settings.model.shared, self.run_id, self.memory, self._set_aside)
         self._purse = Purse(
             self.vault.store, self.agent.name, self.settings.model.guardrails, self.prices, self.memory, self.model,
-            self.open_fallback, lambda: self.clock().date(), self.order.critical, self.order.max_cost,
+            self.open_fallback, self.clock, self.order.critical, self.order.max_cost,
             self.warnings.append, pool, self.raised, self.past.cost,
         )  # fmt: skip
         self._transcript = Transcript(self.vault.store, self.agent.name, self.run_id, [], self.secrets)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 
+from atomic_agents.budget.usage import TOOLS_OVERHEAD
 from atomic_agents.core.model import Message, Request, ToolSpec
 
 BYTES_A_TOKEN = 4
@@ -43,6 +44,14 @@ def tool_tokens(tools: Sequence[ToolSpec]) -> int:
 def request_tokens(request: Request) -> int:
     """About how many tokens a whole request takes, with all that stands around its texts."""
     return tokens(fixed_size(request) + sum(map(message_size, request.messages)))
+
+
+def most_tokens_within(limit: int) -> int:
+    """The most tokens that are reserved for a request which keeps within an input limit, whatever its text is.
+
+    The limit counts four bytes a token, a reservation up to a token for each byte, and the use of tools comes on top.
+    """
+    return limit * BYTES_A_TOKEN + TOOLS_OVERHEAD
 
 
 def cut(text: str, most: int) -> str:

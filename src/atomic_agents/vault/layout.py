@@ -41,8 +41,14 @@ OWN_FOLDERS = frozenset((
 ))  # fmt: skip
 
 
-_CONFLICT_COPY = re.compile(r"conflicted copy|\.sync-conflict-|\((?:case )?conflict|_conf\(", re.IGNORECASE)
-_NUMBERED_COPY = re.compile(r"(.+?)(?: [2-9]| \([1-9]\)| copy(?: [2-9])?)(\.[^./]+)")
+_CONFLICT_COPY = re.compile(r"conflicted copy|\.sync-conflict-|_conflict-\d{8}-\d{6}|_conf\(", re.IGNORECASE)
+_NUMBER = "[1-9][0-9]?"
+_COPY = re.compile(
+    rf"(.+?)(?: {_NUMBER}| ?\({_NUMBER}\)| copy(?: {_NUMBER})?"
+    r"| ?[(\[][^()\[\]]*(?:conflic|conflit|konflikt)[^()\[\]]*[)\]]"
+    rf"|-(?:DESKTOP-[0-9A-Z]{{7}}|LAPTOP-[0-9A-Z]{{8}})(?:-{_NUMBER})?)(\.[^./]+)",
+    re.IGNORECASE,
+)
 
 
 def identity(agent: str) -> str:
@@ -312,16 +318,17 @@ def is_conflict_copy(name: str) -> bool:
 
 
 def copied_from(path: str) -> str:
-    """The path of which `path` would be the numbered copy that a sync tool makes; "" where it cannot be one.
+    """The path of which `path` would be the copy that a sync tool makes, by its name; "" where it cannot be one.
 
-    iCloud and Finder number copies (`tea 2.md`, `tea copy.md`), Google Drive puts the number in brackets. Without the
-    other file beside it, such a name is a name like any other.
+    iCloud and Finder number copies (`tea 2.md`, `tea copy.md`), Google Drive puts the number in brackets, Dropbox says
+    in brackets what the conflict was, in the language of the system (`tea (Case Conflict).md`), OneDrive names the
+    machine. Without the other file beside it, such a name is a name like any other.
     """
-    if path[-5:-4] != " " and path[-4:-3] not in ")y":  # what stands before `.md`: most names need no closer look
-        return ""
     folder, slash, name = path.rpartition("/")
-    numbered = _NUMBERED_COPY.fullmatch(name)
-    return f"{folder}{slash}{numbered[1]}{numbered[2]}" if numbered else ""
+    if " " not in name and "(" not in name and "-" not in name:  # most names need no closer look
+        return ""
+    found = _COPY.fullmatch(name)
+    return f"{folder}{slash}{found[1]}{found[2]}" if found else ""
 
 
 def is_private(folder: str) -> bool:

@@ -80,6 +80,15 @@ def cost(record: Mapping[str, object]) -> Usd | None:
     return Decimal(str(value))
 
 
+def moment(record: Mapping[str, object], zone: datetime.tzinfo | None) -> datetime.datetime | None:
+    """When a record says it was written, in `zone` where it names none; None where it states no moment."""
+    try:
+        at = datetime.datetime.fromisoformat(str(record.get("ts")))
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=zone)
+
+
 def ending(record: Mapping[str, object]) -> str:
     """How the run of a record ended: its `ending`, or else its published status; "" where it states neither."""
     return str(record.get("ending") or record.get("status") or "")

@@ -17,6 +17,7 @@ PROVENANCES = ("operator", "document", "inference", "tool")
 MAX_NAME = 80
 MAX_DESCRIPTION = 200
 _SLUG_BYTES = 180
+_NAMES = ("name", "description")
 _EXPLICIT = 2
 """From this schema version on a note says who vouches for it, and `supersedes` is always a list."""
 
@@ -68,8 +69,8 @@ def read(document: Document, file: str) -> Note:
     return Note(
         path=document.path,
         file=file,
-        name=document.text_of("name") or document.text_of("title") or file.removesuffix(".md"),
-        description=document.text_of("description"),
+        name=document.written("name") or document.written("title") or file.removesuffix(".md"),
+        description=document.written("description"),
         type=document.text_of("type"),
         captured=parse_date(meta.get("captured")),
         last_seen=parse_date(meta.get("last_seen")),
@@ -104,17 +105,18 @@ def problems(document: Document, *, wiki: bool) -> list[Problem]:
         return [Problem(document.path, 1, "has no front matter", "atomic-agents migrate --to v2 gives it one")]
     return [
         Problem(document.path, document.line_of(key), message, hint)
-        for key, message, hint in _wrong(document.meta, wiki=wiki)
+        for key, message, hint in _wrong(document, wiki=wiki)
     ]
 
 
-def _wrong(meta: Mapping[str, object], *, wiki: bool) -> Iterator[tuple[str, str, str]]:
+def _wrong(document: Document, *, wiki: bool) -> Iterator[tuple[str, str, str]]:
     """Key, message and hint of everything that is wrong with the fields."""
+    meta = document.meta
     required = ("name", "description", "type") if wiki else ("name", "description", "type", "confidence", "sources")
     for key in required:
-        if meta.get(key) in (None, "", []):
+        if meta.get(key) in (None, "", []) and not (key in _NAMES and document.written(key)):
             yield key, f"{key} is missing", f"add a line `{key}: …` to its front matter"
-        elif key in ("name", "description") and isinstance(meta[key], list | dict):
+        elif key in _NAMES and isinstance(meta[key], list | dict):
             yield key, f"{key} is not a text", f"write {key}: and the text on one line, in quotes"
     yield from _wrong_values(meta, wiki=wiki)
 

@@ -83,7 +83,7 @@ def _read(vault: Vault, folder: str) -> Skill:
     except AtomicAgentsError as error:
         return Skill(at, "", "", folder, "", (Problem(path, 0, error.message.removeprefix(f"{path}: "), error.hint),))
     problems: list[Problem] = []
-    name, description = (document.text_of(key).strip() for key in ("name", "description"))
+    name, description = (document.written(key).strip() for key in ("name", "description"))
     if not _NAME.fullmatch(name):
         message = f"name is {name!r}; small letters, digits and - are needed, 64 at most" if name else "has no name"
         problems.append(Problem(path, document.line_of("name"), message, f"write name: {at}"))

@@ -94,6 +94,9 @@ def _read(store: Store, folder: str, name: str, helpers: list[str]) -> ToolFile:
         problems.append(Problem(path, 0, error.message.removeprefix(f"{path}: "), error.hint))
     meta = {_SAME.get(key, key): value for key, value in document.meta.items()} if document else {}
     if document is not None:
+        meta |= {
+            key: text for key in ("name", "description") if (text := document.written(key)) and _is_scalar(meta[key])
+        }
         problems += _problems(document, name, meta)
     sources: dict[str, str] = {}
     for file in (f"{name}.py", *helpers):
@@ -103,6 +106,10 @@ def _read(store: Store, folder: str, name: str, helpers: list[str]) -> ToolFile:
     if not sources[f"{name}.py"]:
         problems.append(Problem(path, 0, f"has no {name}.py beside it", f"write {folder}{name}.py with handler(input)"))
     return _tool(name, path, meta, sources, tuple(problems), document.text if document else "")
+
+
+def _is_scalar(value: object) -> bool:
+    return not isinstance(value, list | dict)
 
 
 def _tool(

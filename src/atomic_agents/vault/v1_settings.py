@@ -46,6 +46,8 @@ def read(name: str, body: str, first_line: int = 1) -> Stated:
 
 _MODEL_ID = re.compile(r"(?:[-*][ \t]+)?[*`_]{0,4}([A-Za-z0-9][\w.:/@+-]*)[*`_]{0,4}[ \t]*(?:[(,;—–].*|--.*)?$")
 _FALLBACK = re.compile(r"fallback(?:[ \t]+model)?[ \t]*(?:[(—–:-].*)?$", re.IGNORECASE)
+_ODD_NUMBER = re.compile(r"0[0-9]\w*|[0-9]+(?:[xXoObBeE][+-]?[0-9a-fA-F]|:[0-9])\w*|[0-9]*[^\W_a-zA-Z0-9]\w*")
+"""What other languages read as a number, and nobody means who counts tokens: 010, 0x10, 1e3, 1:30, other digits."""
 _NUMBER = re.compile(r"\d[\d,_]*(?:\.\d+)?(?:[kKmM]\b|(?:[ \u00a0\u202f]\d{3}\b)+)?")
 
 
@@ -95,7 +97,11 @@ def _model_line(stated: Stated, number: int, text: str) -> None:
         if amount is None:
             continue
         digits = amount[0].replace(",", "").replace("_", "")
-        if digits.isdigit():
+        odd = _ODD_NUMBER.match(text, amount.start())
+        if odd:
+            message = f"{key} is {odd[0]!r}; a whole number of tokens is needed"
+            stated.problems.append((number, message, _WHOLE))
+        elif digits.isdigit():
             stated.set(key, int(digits), number)
         else:
             stated.problems.append(
@@ -310,7 +316,7 @@ def _read_serve(stated: Stated, found: list[Section], _blocks: list[Fence]) -> N
                 stated.problems.append((section.line, f"{section.title} is empty", "write its value below the heading"))
                 continue
             text = value.text.strip().strip("`*").strip()
-            number = key in _SERVE_NUMBERS and text.isdigit()
+            number = key in _SERVE_NUMBERS and re.fullmatch(r"0|[1-9][0-9]*", text)
             stated.set(key, int(text) if number else text, value.number)
 
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from jinja2 import Environment, FileSystemBytecodeCache, PackageLoader, StrictUndefined
 
-from atomic_agents.core.values import Usd, format_usd
+from atomic_agents.core.values import Usd, format_cap, format_usd, format_within
 
 # Control characters, and those that turn the direction of text: what an approval shows must be what it means.
 _DECEIVING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
@@ -29,6 +29,7 @@ def environment(cache: str = "") -> Environment:
     found.filters |= {
         "money": money, "when": when, "day": day, "count": count, "seconds": seconds, "json_text": json_text,
         "spark": spark, "percent": percent, "size": size, "short": short, "lines": diff_lines,
+        "cap": format_cap, "money_within": lambda value, cap: format_within(cap, value)[0],
     }  # fmt: skip
     return found
 
