@@ -57,9 +57,9 @@ class House:
         line = [sys.executable, "-m", "atomic_agents", *arguments]
         return subprocess.run(line, check=False, env=self.environ, capture_output=True, text=True, timeout=60)
 
-    def log(self, agent: str) -> list[str]:
+    def log(self, agent: str) -> list[str | None]:
         files = sorted((self.root / agent / "log").rglob("*.jsonl"))
-        return [json.loads(line)["ending"] for file in files for line in file.read_text().splitlines()]
+        return [json.loads(line).get("ending") for file in files for line in file.read_text().splitlines()]
 
     def stdio(self, *arguments: str) -> Client:
         line = self.line(*arguments)

@@ -30,7 +30,7 @@ from atomic_agents.migration import history, report, snapshot
 from atomic_agents.operations import upkeep
 from atomic_agents.operations.workspace import Workspace
 
-EDGE, OTHERS, AGAIN = 12, 20, 5
+EDGE, OTHERS, AGAIN = 3, 8, 3
 NOW = datetime.datetime(2026, 5, 1, 12, tzinfo=datetime.UTC)
 NOTE = """---
 # kept by hand

@@ -123,7 +123,7 @@ def test_a_price_that_nobody_knows_is_what_the_vault_says(stated: str, ending: s
     assert any(f"unknown_price is {stated}" in warning for warning in result.warnings) == (ending == "ok")
 
 
-PROCESSES, RUNS, AGENTS = 16, 2, 8
+PROCESSES, RUNS, AGENTS = 8, 2, 4
 CAP = 0.5
 WORKER = f"""
 import sys

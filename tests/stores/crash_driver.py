@@ -213,8 +213,9 @@ def litter(root: Path) -> list[str]:
 class Trial:
     """One scenario, tried again and again."""
 
-    def __init__(self, folder: str, scenario: str) -> None:
+    def __init__(self, folder: str, scenario: str, stride: int) -> None:
         self.root = Path(folder) / "vault"
+        self.stride = stride
         self.changes = SCENARIOS[scenario]
         self.tears = scenario == "append"
         self.many = scenario == "in-place"
@@ -263,7 +264,7 @@ class Trial:
     def kill(self) -> None:
         """Die at every step."""
         for moment in ("before", "middle", "after"):
-            for fatal in count(1):
+            for fatal in count(1, self.stride):
                 if self.attempt(partial(arm, fatal, dying(moment))) != -signal.SIGKILL:
                     break
                 self.judge(f"{moment} {fatal}")
@@ -282,7 +283,7 @@ class Trial:
     def fail(self) -> None:
         """Fail at every step, once or for good: what is not done is put back, at once or by the next opener."""
         for moment in ("once", "always"):
-            for fatal in count(1):
+            for fatal in count(1, self.stride):
                 code = self.attempt(partial(arm, fatal, failing(moment)))
                 wanted = self.old if code == 1 else self.new
                 if (code != 1 or moment == "once") and state(self.root) != wanted:
@@ -307,10 +308,10 @@ def _fail_then_die(fatal: int, again: int) -> None:
     arm(fatal, failing("once"))
 
 
-def main(folder: str, scenario: str, fate: str) -> None:
+def main(folder: str, scenario: str, fate: str, stride: str) -> None:
     if scenario == "across":
         split_disk()
-    trial = Trial(folder, scenario)
+    trial = Trial(folder, scenario, int(stride))
     {"kill": trial.kill, "kill-twice": trial.kill_twice, "fail": trial.fail, "fail-and-die": trial.fail_and_die}[fate]()
     differs = trial.old != trial.new
     sys.stdout.write(json.dumps({"found": trial.found, "wrong": trial.wrong[:3], "differs": differs}))

@@ -18,10 +18,11 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIG
 DRIVER = Path(__file__).with_name("crash_driver.py")
 
 
-def drive(folder: Path, scenario: str, fate: str) -> dict[str, int]:
+def drive(folder: Path, scenario: str, fate: str, stride: int = 1) -> dict[str, int]:
     done = subprocess.run(
-        [sys.executable, str(DRIVER), str(folder), scenario, fate], capture_output=True, check=True, text=True
-    )
+        [sys.executable, str(DRIVER), str(folder), scenario, fate, str(stride)],
+        capture_output=True, check=True, text=True,
+    )  # fmt: skip
     result = json.loads(done.stdout)
     assert result["wrong"] == []
     assert result["differs"]
@@ -30,9 +31,17 @@ def drive(folder: Path, scenario: str, fate: str) -> dict[str, int]:
     return found
 
 
+LONG = ("batch", "many", "in-place", "across")
+
+
 @pytest.mark.parametrize(
     ("scenario", "fate"),
     [
+        *(
+            pytest.param(each, fate, marks=pytest.mark.soak, id=f"{each}-{fate}-soak")
+            for each in LONG
+            for fate in ("kill", "fail")
+        ),
         ("batch", "kill"),
         ("put", "kill"),
         ("put-new", "kill"),
@@ -59,8 +68,16 @@ def drive(folder: Path, scenario: str, fate: str) -> dict[str, int]:
         ("put-new", "fail-and-die"),
     ],
 )
-def test_stopped_at_any_step_a_change_is_whole_or_not_there(tmp_path: Path, scenario: str, fate: str) -> None:
-    found = drive(tmp_path, scenario, fate)
+def test_stopped_at_any_step_a_change_is_whole_or_not_there(
+    tmp_path: Path, scenario: str, fate: str, request: pytest.FixtureRequest
+) -> None:
+    """Changes of many steps are stopped at each fourth of them here, and at each by `make soak`."""
+    found = drive(
+        tmp_path,
+        scenario,
+        fate,
+        stride=4 if request.node.get_closest_marker("soak") is None and scenario in LONG else 1,
+    )
 
     assert found["old"] > 0
     assert found["new"] > 0
