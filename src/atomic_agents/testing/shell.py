@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from atomic_agents.testing import forked_command
+
 _TRACEBACK = "Traceback (most recent call last)"
 _KEPT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "SYSTEMROOT", "COVERAGE_PROCESS_START")
 
@@ -40,15 +42,20 @@ class Shell:
 
     def __call__(self, *arguments: str, module: str = "atomic_agents", stdin: str = "", timeout: float = 60) -> Done:
         """Run a command to its end; a traceback fails the test."""
-        process = self.start(*arguments, module=module)
-        out, err = process.communicate(stdin, timeout=timeout)
-        assert _TRACEBACK not in out + err, err
-        return Done(process.returncode, out, err)
+        environ = self._environ()
+        if forked_command.fits(environ):
+            done = Done(*forked_command.run(
+                arguments, module=module, environ=environ, folder=self.home, stdin=stdin, timeout=timeout
+            ))  # fmt: skip
+        else:
+            process = self.start(*arguments, module=module)
+            out, err = process.communicate(stdin, timeout=timeout)
+            done = Done(process.returncode, out, err)
+        assert _TRACEBACK not in done.out + done.err, done.err
+        return done
 
     def start(self, *arguments: str, module: str = "atomic_agents") -> subprocess.Popen[str]:
         """Start a command and come back at once."""
-        environ = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        environ |= {"HOME": str(self.home), "ATOMIC_AGENTS_ROOT": str(self.root), "NO_COLOR": "1", **self.environ}
         return subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             stdin=subprocess.PIPE,
@@ -57,9 +64,13 @@ class Shell:
             text=True,
             encoding="utf-8",
             errors="replace",
-            env=environ,
+            env=self._environ(),
             cwd=self.home,
         )
+
+    def _environ(self) -> dict[str, str]:
+        environ = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        return environ | {"HOME": str(self.home), "ATOMIC_AGENTS_ROOT": str(self.root), "NO_COLOR": "1", **self.environ}
 
 
 def tree(root: Path, *, without: Collection[str] = ()) -> dict[str, tuple[str, int]]:
