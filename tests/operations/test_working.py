@@ -79,14 +79,14 @@ class Said:
 
     def until(self, kind: str, number: int = 1, *, agent: str = "") -> None:
         """Wait for so many events of a kind."""
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while sum(each["event"] == kind and agent in ("", each["agent"]) for each in self.events) < number:
             assert time.monotonic() < end, (kind, self.events)
             time.sleep(0.02)
 
     def stop(self) -> int:
         self.process.terminate()
-        code = self.process.wait(30)
+        code = self.process.wait(60)
         self._thread.join(10)
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             if stream is not None:
@@ -153,7 +153,7 @@ def test_wherever_workers_are_killed_each_time_is_fired_once_or_counted_as_misse
         for pid in pids if number % 2 else pids[:1]:  # with its processes, or without them
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        worker.communicate(timeout=30)
+        worker.communicate(timeout=60)
     last = [shell("worker", "--once") for _ in range(2)]
 
     lines = log(shell.root)
@@ -261,7 +261,7 @@ def test_a_worker_ends_with_6_where_a_newer_package_migrates_the_vault(
     (shell.root / "_migrations/history.jsonl").write_text(json.dumps(record) + "\n")
     make_due(shell.root, "agent0", 1)
 
-    code = said.process.wait(30)
+    code = said.process.wait(60)
 
     assert code == 6
     assert len(log(shell.root)) == 1
@@ -313,7 +313,7 @@ def test_a_run_that_is_under_way_gets_its_time_and_is_then_recorded_as_interrupt
 
 
 def wait_for(happened: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while not happened():
         assert time.monotonic() < end
         time.sleep(0.02)
