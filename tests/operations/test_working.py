@@ -267,6 +267,13 @@ def test_a_worker_ends_with_6_where_a_newer_package_migrates_the_vault(
     assert len(log(shell.root)) == 1
 
 
+def put_clock(folder: Path, seconds: int) -> None:
+    """Put a worker's clock forward; the file is there whole at every moment, as the worker may be reading it."""
+    new = folder / "wrong.new"
+    new.write_text(str(seconds))
+    new.replace(folder / "wrong")
+
+
 def drive(folder: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen([sys.executable, str(DRIVER), str(folder)], stdout=subprocess.PIPE, text=True)
 
@@ -329,11 +336,11 @@ def test_a_clock_that_jumps_fires_nothing_twice_and_counts_what_it_skips(
     said = start(drive(tmp_path))
     wait_for(state.exists)
 
-    (tmp_path / "wrong").write_text(str(5 * 3600))
+    put_clock(tmp_path, 5 * 3600)
     said.until("fired")
-    (tmp_path / "wrong").write_text("0")
+    put_clock(tmp_path, 0)
     time.sleep(1.5)
-    (tmp_path / "wrong").write_text(str(6 * 3600))
+    put_clock(tmp_path, 6 * 3600)
     said.until("fired", 2)
     said.stop()
 
